@@ -1,0 +1,93 @@
+//! Matches.
+
+use std::collections::HashMap;
+
+use super::{Checker, each};
+use crate::{
+    model::{FieldMatch, HeaderName, Match, PathMatch, StringMatch},
+    spec::{self, Slot, Table, Written},
+    tree::NodeId,
+};
+
+impl Checker<'_> {
+    pub(super) fn matching(&mut self, spec: &spec::Match) -> Option<Match> {
+        let headers = self.headers(&spec.headers);
+        let query = field_matches(&spec.query, |name| name.0.0.clone());
+        Some(Match {
+            path: spec.path.read_or(None, |path| Some(path_match(path)))?,
+            method: spec.method.read_or(None, |method| Some(method.0.0.clone()))?,
+            headers: headers?,
+            query: query?,
+        })
+    }
+
+    fn headers(
+        &mut self,
+        table: &Slot<Table<Written<HeaderName>, spec::StringMatch>>,
+    ) -> Option<Vec<FieldMatch<HeaderName>>> {
+        self.distinct_names(table.entries().iter().map(|(name, _)| name));
+        field_matches(table, |name| name.0.clone())
+    }
+
+    /// Reports header names that differ only in case, which YAML takes for different keys.
+    pub(super) fn distinct_names<'s>(&mut self, names: impl Iterator<Item = &'s Slot<Written<HeaderName>>>) {
+        let mut seen: HashMap<&HeaderName, NodeId> = HashMap::new();
+        for (at, Written(name)) in names.filter_map(Slot::given) {
+            if let Some(first) = seen.insert(name, at) {
+                let place = self.tree.place(first);
+                self.error(
+                    at,
+                    format!("the header `{name}` stands here already, at {place}: case does not count"),
+                );
+            }
+        }
+    }
+}
+
+fn field_matches<K, N>(
+    table: &Slot<Table<K, spec::StringMatch>>,
+    name: impl Fn(&K) -> N,
+) -> Option<Vec<FieldMatch<N>>> {
+    if matches!(table, Slot::Wrong(_)) {
+        return None;
+    }
+    let tests = each(table.entries().iter().map(|(_, test)| test), |_, test| {
+        Some(string_match(test))
+    })?;
+    let names = each(table.entries().iter().map(|(name, _)| name), |_, key| {
+        Some(name(key))
+    })?;
+    Some(
+        names
+            .into_iter()
+            .zip(tests)
+            .map(|(name, test)| FieldMatch { name, test })
+            .collect(),
+    )
+}
+
+fn path_match(spec: &spec::PathMatch) -> PathMatch {
+    match spec {
+        spec::PathMatch::Exact(path) => PathMatch::Exact(path.0.0.clone()),
+        spec::PathMatch::Prefix(path) => PathMatch::Prefix(by_element(&path.0.0)),
+        spec::PathMatch::Regex(pattern) => PathMatch::Regex(pattern.0.clone()),
+    }
+}
+
+/// A prefix without the slash at its end, which means nothing when elements are compared.
+pub(super) fn by_element(path: &str) -> String {
+    match path.trim_end_matches('/') {
+        "" => "/".to_owned(),
+        trimmed => trimmed.to_owned(),
+    }
+}
+
+fn string_match(spec: &spec::StringMatch) -> StringMatch {
+    match spec {
+        spec::StringMatch::Exact(text) => StringMatch::Exact(text.0.0.clone()),
+        spec::StringMatch::Prefix(text) => StringMatch::Prefix(text.0.0.clone()),
+        spec::StringMatch::Regex(pattern) => StringMatch::Regex(pattern.0.clone()),
+        spec::StringMatch::Present(flag) => StringMatch::Present(flag.0),
+        spec::StringMatch::Not(inner) => StringMatch::Not(Box::new(string_match(inner))),
+    }
+}

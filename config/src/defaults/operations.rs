@@ -1,0 +1,103 @@
+//! What the operations side bounds: the control thread, the admin server, the logs, the commands.
+
+use std::time::Duration;
+
+// Metrics.
+
+/// Loads of the configuration for which a series lives on after its names left it: long enough that a name taken
+/// out and put back keeps its counts, short enough that generated names cannot pile up.
+pub const SERIES_RELOADS_KEPT: u64 = 8;
+
+// The logs.
+
+/// Buffers kept for each worker: one being filled while another comes back.
+pub const ACCESS_LOG_BUFFERS_RETURNED_MAX: usize = 4;
+/// Longest value written: a target within the default limit stands whole, a header of 60 KiB does not fill the disk.
+pub const ACCESS_LOG_TEXT_BYTES_MAX: usize = 8 * 1024;
+/// A batch is handed on at this size: a hundred lines for each wake-up of the writer, still inside the level 2 cache.
+pub const ACCESS_LOG_BATCH_BYTES: usize = 32 * 1024;
+/// Batches waiting for the writer, all workers together: 2 MiB ride out a pause of the disk, then lines are dropped.
+pub const ACCESS_LOG_BATCHES_QUEUED_MAX: usize = 64;
+/// For the last lines of the access log.
+pub const ACCESS_LOG_END_TIMEOUT: Duration = Duration::from_secs(1);
+
+// Configuration files.
+
+/// Largest file, in bytes: a thousand times a long hand-written one, and what a mistaken path must not exceed.
+pub const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Readings until one was not disturbed by a swap of links; swaps are seconds apart.
+pub const FILE_READS_MAX: u32 = 3;
+/// Links followed from one path: what Linux itself follows (path_resolution(7)).
+pub const FILE_LINKS_FOLLOWED_MAX: usize = 40;
+/// Longer than the pause between the writes of one save or one ConfigMap update, too short to be noticed.
+pub const RELOAD_QUIET: Duration = Duration::from_millis(100);
+/// A storm of changes reloads once a second.
+pub const RELOAD_LATEST: Duration = Duration::from_secs(1);
+
+// The control thread.
+
+/// Events of one kind that wait for the loop: those who tell more wait for their turn.
+pub const EVENTS_QUEUED_MAX: usize = 64;
+/// How long a configuration waits for the addresses of its endpoints before it goes live without: a name server that
+/// answers does so within it, lost packets included.
+pub const DNS_AWAITED: Duration = Duration::from_secs(3);
+/// How long a change of addresses waits for others, so that many names make one snapshot.
+pub const DNS_PUBLISH_DELAY: Duration = Duration::from_millis(50);
+
+// Names of endpoints.
+
+/// Between two look-ups of a name whose records say less: a time to live of 0 must not become a flood.
+pub const DNS_REFRESH_MIN: Duration = Duration::from_secs(1);
+/// Between two look-ups of a name whose records say more: a day's time to live, once wrong, would last that day.
+pub const DNS_REFRESH_MAX: Duration = Duration::from_secs(300);
+/// Between two look-ups of a name that does not resolve.
+pub const DNS_RETRY_MAX: Duration = Duration::from_secs(30);
+/// For how long the last addresses hold when look-ups fail: an outage of DNS is over by then, and addresses that are
+/// given to others are not used for ever.
+pub const DNS_KEPT: Duration = Duration::from_secs(3600);
+/// Addresses used of one name: more than any answer fits usefully, and a bound on what an answer can cost.
+pub const DNS_ADDRESSES_MAX: usize = 256;
+/// Look-ups at once: half of what the resolver allows on one connection.
+pub const DNS_LOOKUPS_AT_ONCE_MAX: usize = 16;
+/// One look-up with all its retries and search domains: twice the five seconds of one query.
+pub const DNS_LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
+
+// Workers.
+
+/// File descriptors for all but connections: files, logs, rings, admin, listeners.
+pub const DESCRIPTORS_RESERVED: u64 = 256;
+/// For a sign of life: a thousand turns of a busy worker; a probe's usual time-out is 1 s too.
+pub const PING_TIMEOUT: Duration = Duration::from_secs(1);
+/// How soon the end of a worker is noticed.
+pub const WORKERS_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// How long past their own time workers may take to end before the process ends without them.
+pub const DRAIN_GRACE: Duration = Duration::from_secs(2);
+
+// The admin server.
+
+/// How long a page waits for the control loop: a probe's usual time-out is longer.
+pub const ADMIN_CONTROL_TIMEOUT: Duration = Duration::from_millis(2500);
+/// Connections at once: a scraper, probes and an operator need ten.
+pub const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// From accept, or the end of an answer, to the end of a head: half of a scraper's usual timeout, and what idle ones
+/// may hold of the room.
+pub const ADMIN_HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// One connection, whatever it does: scrapers open another one.
+pub const ADMIN_CONNECTION_TIME_MAX: Duration = Duration::from_secs(600);
+/// A request head: the longest URL to explain with room to spare; hyper's smallest bound is 8 KiB.
+pub const ADMIN_HEAD_BYTES_MAX: usize = 64 * 1024;
+/// After accept failed, for want of file descriptors most likely.
+pub const ADMIN_ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+// The commands.
+
+/// Lines that wait for the writer: every problem of a refused configuration and then some.
+pub const LOG_LINES_QUEUED_MAX: usize = 2048;
+/// For the last lines at the end of the process.
+pub const LOG_END_TIMEOUT: Duration = Duration::from_secs(1);
+/// Ports tried in a row.
+pub const QUICKSTART_PORTS_TRIED_MAX: u16 = 100;
+/// For the running gateway's answer: an operator waits no longer.
+pub const DIFF_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Largest answer: several times the largest configuration that loads.
+pub const DIFF_ANSWER_BYTES_MAX: usize = 256 << 20;

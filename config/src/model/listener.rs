@@ -1,0 +1,53 @@
+//! Listeners: where connections come in and what they may do.
+
+use std::net::SocketAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use super::value::{ByteSize, Millis, Name, Place};
+
+/// One listening address for HTTP.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Listener {
+    /// Unique among listeners.
+    pub name: Name,
+    /// Unique among listeners: the socket's identity over reloads.
+    pub bind: SocketAddr,
+    /// Pending connections the kernel keeps (listen(2) backlog).
+    pub backlog: u32,
+    /// Open connections of this listener, per worker.
+    pub connections: u32,
+    /// Peers whose X-Forwarded-* and Forwarded fields are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// What the path may hold.
+    pub path: PathPolicy,
+    /// Largest request head, in bytes, request line and fields with their line ends.
+    pub head_bytes_max: ByteSize,
+    /// Most fields of a request head.
+    pub head_fields_max: u16,
+    /// Largest request target, in bytes.
+    pub target_bytes_max: ByteSize,
+    /// Largest request body; `None` has no bound.
+    pub body_bytes_max: Option<ByteSize>,
+    /// From the first byte of a head (or from accept) to its last.
+    pub head_timeout: Millis,
+    /// Between two bytes of a body, in either direction.
+    pub body_idle_timeout: Millis,
+    /// A keep-alive connection without a request.
+    pub idle_timeout: Millis,
+    /// A tunnel (after 101) without a byte either way.
+    pub tunnel_idle_timeout: Millis,
+    /// Unsent and unread bytes held for each direction of a request.
+    pub buffer_bytes_max: ByteSize,
+    /// Where the listener was declared.
+    #[serde(skip)]
+    pub place: Place,
+}
+
+/// What a request path may hold, beyond the always refused `%00`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PathPolicy {
+    /// Keep `%2F` and `%5C` as they are instead of refusing the request.
+    pub keep_encoded_slashes: bool,
+}

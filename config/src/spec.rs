@@ -1,0 +1,62 @@
+//! The native language as types: what may be written, field by field, before its meaning is checked.
+//!
+//! Each type derives both serde's `Deserialize`, by which [`crate::reader`] reads it, and `JsonSchema`, so what is
+//! read and what `sluice schema` prints cannot drift apart. The comments on fields are the schema's descriptions.
+//!
+//! Owns names, shapes and the notation of values. Refuses references and what fields mean together: [`crate::check`].
+
+mod listener;
+mod matching;
+mod notation;
+mod path;
+mod process;
+mod retry;
+mod route;
+mod scalar;
+mod service;
+mod slot;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub(crate) use listener::{EncodedSlashes, Listener, ListenerLimits, ListenerTimeouts, PathPolicy};
+pub(crate) use matching::{Match, PathMatch, StringMatch};
+pub(crate) use process::{AccessLog, Admin, Drain, Limits, LogOutput, Workers};
+pub(crate) use retry::Retry;
+pub(crate) use route::{
+    Backend, BackendFilter, Direct, Filter, HeaderEdits, PathRewrite, Redirect, Rewrite, Route, Rule, Scheme,
+    Sticky, Timeouts,
+};
+pub(crate) use scalar::Written;
+pub(crate) use service::{Endpoint, Outlier, Pool, Service};
+pub(crate) use slot::{List, OrNone, Slot, Table};
+
+/// A native Sluice document. Several documents and files make one configuration: their lists are joined, and
+/// each of the other fields stands in one of them only.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(
+    default,
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    expecting = "a map of listeners, routes and services"
+)]
+#[schemars(rename = "Sluice")]
+pub(crate) struct Document {
+    /// The admin HTTP server: metrics, health, the running configuration.
+    pub(crate) admin: Slot<Admin>,
+    /// How many workers run: `auto`, one for each core this process may use, or a number. Read at start only.
+    #[schemars(extend("default" = "auto"))]
+    pub(crate) workers: Slot<Workers>,
+    /// Bounds each worker keeps, whatever listener a connection came by.
+    pub(crate) limits: Slot<Limits>,
+    /// How the process ends.
+    pub(crate) drain: Slot<Drain>,
+    /// The JSON access log.
+    pub(crate) access_log: Slot<AccessLog>,
+    /// Where connections come in. At least one in all documents together.
+    pub(crate) listeners: Slot<List<Listener>>,
+    /// Where requests go.
+    pub(crate) routes: Slot<List<Route>>,
+    /// What requests are sent to.
+    pub(crate) services: Slot<List<Service>>,
+}

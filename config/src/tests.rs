@@ -1,0 +1,357 @@
+//! Tests of the whole loader: every kind of mistake, with its place, its path and what was meant.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::{
+    Action, ByteSize, FieldMatch, HeaderEdit, HostPattern, PathMatch, PathRewrite, Pattern, RetryOn, Sticky,
+    StringMatch, Workers,
+};
+
+mod schema;
+
+const BROKEN: &str = include_str!("tests/broken.yaml");
+const BROKEN_TOO: &str = include_str!("tests/broken-too.yaml");
+const EVERY_FIELD: &str = include_str!("tests/every-field.yaml");
+
+fn source(name: &str, text: &str) -> Source {
+    Source {
+        name: name.into(),
+        text: text.into(),
+    }
+}
+
+/// Every problem of one text, a line each, without the file's name.
+fn problems(text: &str) -> Vec<String> {
+    let problems = load(&[source("f", text)]).model.err().unwrap_or_default();
+    problems
+        .iter()
+        .map(|problem| problem.to_string().trim_start_matches("f:").to_owned())
+        .collect()
+}
+
+#[test]
+fn every_mistake_of_every_document_and_file_is_reported_at_its_place() {
+    let loaded = load(&[source("a.yaml", BROKEN), source("b.yaml", BROKEN_TOO)]);
+    let found: Vec<String> = loaded
+        .model
+        .unwrap_err()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(found.join("\n"), include_str!("tests/broken.txt").trim_end());
+}
+
+/// A configuration to which tests add what they are about.
+const BASE: &str = "listeners: [{ name: web, bind: '0.0.0.0:80' }]\nservices: [{ name: reviews, endpoints: [{ address: 'a:1' }] }]\n";
+
+fn problems_of_rule(rule: &str) -> Vec<String> {
+    problems(&format!("{BASE}routes: [{{ name: r, rules: [{rule}] }}]\n"))
+}
+
+fn warnings(text: &str) -> Vec<String> {
+    let loaded = load(&[source("f", text)]);
+    assert_eq!(loaded.model.err(), None);
+    loaded
+        .warnings
+        .iter()
+        .map(|warning| warning.to_string().trim_start_matches("f:").to_owned())
+        .collect()
+}
+
+#[test]
+fn dangling_names_are_reported_with_the_one_that_was_meant() {
+    let text = format!(
+        "{BASE}routes:\n- name: r\n  listeners: [wbe, other]\n  rules:\n  - backends: [{{ service: review }}, {{ service: x }}]\n"
+    );
+    assert_eq!(
+        problems(&text),
+        [
+            "5:15: routes[0].listeners[0]: there is no listener `wbe` (did you mean \"web\"?)",
+            "5:20: routes[0].listeners[1]: there is no listener `other`",
+            "7:27: routes[0].rules[0].backends[0].service: there is no service `review` (did you mean \"reviews\"?)",
+            "7:48: routes[0].rules[0].backends[1].service: there is no service `x`",
+        ]
+    );
+}
+
+#[test]
+fn names_are_found_across_files_whatever_their_order() {
+    let routes = source(
+        "a",
+        "routes: [{ name: r, rules: [{ backends: [{ service: s }] }] }]",
+    );
+    let services = source("b", "services: [{ name: s, endpoints: [{ address: 'a:1' }] }]");
+    let listeners = source(
+        "c",
+        "# first\n---\nlisteners: [{ name: web, bind: '0.0.0.0:80' }]\n---\n",
+    );
+    let loaded = load(&[routes, services, listeners]);
+    let model = loaded.model.unwrap();
+    assert_eq!(model.routes[0].listeners, [model::ListenerId(0)]);
+    assert_eq!(model.listeners[0].place.to_string(), "c:3:13");
+    assert_eq!(loaded.warnings, []);
+}
+
+#[test]
+fn a_name_is_not_missed_where_its_declaration_may_be_what_is_wrong() {
+    let text = "listeners: [{ name: web, bind: '0.0.0.0:80' }]\nroutes: [{ name: r, rules: [{ backends: [{ service: s }] }] }]\nservces: []";
+    assert_eq!(
+        problems(text),
+        ["3:1: servces: unknown field `servces` (did you mean \"services\"?)"]
+    );
+}
+
+#[test]
+fn nothing_to_serve_is_a_problem() {
+    let none = "there is no listener: nothing would be served";
+    assert_eq!(problems(""), [format!("1:1: {none}")]);
+    assert_eq!(problems("# words\n---\n"), [format!("1:1: {none}")]);
+    assert_eq!(problems("workers: 1"), [format!("1:1: {none}")]);
+    assert_eq!(
+        problems("workers: 1\nlisteners: []"),
+        [format!("2:12: listeners: {none}")]
+    );
+    assert_eq!(load(&[]).model.unwrap_err().len(), 1);
+    assert_eq!(
+        problems("[]"),
+        ["1:1: expected a map of listeners, routes and services, found a list"]
+    );
+}
+
+#[test]
+fn two_sockets_cannot_be_one() {
+    let text = "admin: { bind: '0.0.0.0:80' }\nlisteners:\n- { name: a, bind: '0.0.0.0:80' }\n- { name: b, bind: '127.0.0.1:9901' }\n- { name: c, bind: '127.0.0.1:9901' }\n";
+    assert_eq!(
+        problems(text),
+        [
+            "3:20: listeners[0].bind: the admin server binds 0.0.0.0:80 already, at f:1:16",
+            "5:20: listeners[2].bind: another listener binds 127.0.0.1:9901 already, at f:4:20",
+        ]
+    );
+    assert_eq!(
+        problems("listeners: [{ name: a, bind: '127.0.0.1:9901' }]"),
+        ["1:30: listeners[0].bind: the admin server binds 127.0.0.1:9901 already, by default"]
+    );
+}
+
+#[test]
+fn shorthand_and_singles_are_refused_with_what_was_meant() {
+    let at = |rule: &str| {
+        problems_of_rule(rule)
+            .remove(0)
+            .split_once(": ")
+            .unwrap()
+            .1
+            .to_owned()
+    };
+    assert_eq!(
+        at("{ backends: [{ service: reviews }], matches: [{ path: /api }] }"),
+        "routes[0].rules[0].matches[0].path: expected `exact`, `prefix` or `regex`, found \"/api\" (did you mean \"{ prefix: /api }\"?)"
+    );
+    assert_eq!(
+        at("{ backends: [{ service: reviews }], matches: [{ headers: { a: b } }] }"),
+        "routes[0].rules[0].matches[0].headers.a: expected `exact`, `prefix`, `regex`, `present` or `not`, found \"b\" (did you mean \"{ exact: b }\"?)"
+    );
+    assert_eq!(
+        at("{ backends: reviews }"),
+        "routes[0].rules[0].backends: expected a list, found \"reviews\" (did you mean \"[reviews]\"?)"
+    );
+    assert_eq!(
+        at("{ backends: }"),
+        "routes[0].rules[0].backends: expected a list, found nothing"
+    );
+    assert_eq!(
+        at("{ backends: [{ service: reviews }], matches: [{ headers: { a: { exact: } } }] }"),
+        "routes[0].rules[0].matches[0].headers.a.exact: expected text, found nothing"
+    );
+    assert_eq!(
+        at("{ backends: [{ service: reviews }], matches: [{ headers: { a: exact } }] }"),
+        "routes[0].rules[0].matches[0].headers.a: `exact` takes a value, as in `{ exact: ... }`"
+    );
+}
+
+#[test]
+fn what_loads_but_was_hardly_meant_is_a_warning() {
+    let text = "\
+admin: { bind: 0.0.0.0:9901 }
+listeners:
+- { name: web, bind: 0.0.0.0:80, trustedProxies: [0.0.0.0/0] }
+- { name: idle, bind: 0.0.0.0:81 }
+services:
+- { name: used, endpoints: [{ address: a:1 }] }
+- { name: unused, endpoints: [{ address: a:1 }] }
+routes:
+- name: r
+  listeners: [web]
+  rules:
+  - backends: [{ service: used, weight: 0 }]
+    sticky: { header: x }
+    timeouts: { request: 1s, backend: 2s }
+  - backends: [{ service: used }]
+    timeouts: { backend: none }
+    retry: { on: [timeout], budget: { percent: 0, minPerSecond: 0 } }
+  - filters: [{ direct: { status: 200 } }]
+    matches: [{ path: { exact: /x } }, { path: { prefix: /a%2Fb } }]
+    timeouts: { request: 1s }
+- name: same
+  listeners: [web]
+  rules:
+  - matches: [{ path: { exact: /x } }]
+    backends: [{ service: used }]
+";
+    assert_eq!(
+        warnings(text),
+        [
+            "1:16: admin.bind: the admin server has no authentication and is reachable from other hosts",
+            "3:34: listeners[0].trustedProxies: every peer is believed what it says of its clients' addresses",
+            "4:3: listeners[1]: no route serves the listener `idle`: it answers 404",
+            "7:3: services[1]: no rule sends to the service `unused`",
+            "12:5: routes[0].rules[0].backends: every weight is 0: requests are answered 503",
+            "13:5: routes[0].rules[0].sticky: there is only one backend to stay on",
+            "14:5: routes[0].rules[0].timeouts: `backend` is longer than `request`, which always ends first",
+            "15:5: routes[0].rules[1]: `rule-2` never gets a request: earlier rules take all it matches",
+            "17:5: routes[0].rules[1].retry: `timeout` never happens: the rule has no `timeouts.backend`",
+            "17:5: routes[0].rules[1].retry: the budget allows no retry",
+            "19:5: routes[0].rules[2].matches: an encoded slash is refused: its listener lacks `path: { encodedSlashes: keep }`",
+            "20:5: routes[0].rules[2].timeouts: no backend is asked, so this does nothing",
+            "24:5: routes[1].rules[0]: `rule-1` never gets a request: earlier rules take all it matches",
+        ]
+    );
+}
+
+#[test]
+fn what_is_left_out_has_the_defaults() {
+    let model = Model::from_yaml(BASE).unwrap();
+    assert_eq!(model.admin.bind, defaults::ADMIN_BIND);
+    assert_eq!(model.workers, Workers::Auto);
+    assert_eq!(model.limits.connections, defaults::WORKER_CONNECTIONS);
+    assert_eq!(
+        (model.drain.timeout, model.access_log),
+        (defaults::DRAIN_TIMEOUT, None)
+    );
+    let web = &model.listeners[0];
+    assert_eq!(
+        (web.head_bytes_max, web.body_bytes_max),
+        (defaults::HEAD_BYTES, None)
+    );
+    assert_eq!(
+        (web.head_timeout, web.idle_timeout),
+        (defaults::HEAD_TIMEOUT, defaults::IDLE_TIMEOUT)
+    );
+    assert!(!web.path.keep_encoded_slashes);
+    let service = &model.services[0];
+    assert_eq!(service.connect_timeout, defaults::CONNECT_TIMEOUT);
+    assert_eq!(
+        service.outlier.unwrap().consecutive_failures,
+        defaults::OUTLIER_CONSECUTIVE_FAILURES
+    );
+    let rule = "routes: [{ name: r, rules: [{ backends: [{ service: reviews }], retry: {} }] }]";
+    let model = Model::from_yaml(&format!("{BASE}{rule}")).unwrap();
+    let rule = &model.routes[0].rules[0];
+    assert_eq!((rule.name.as_str(), rule.matches.len()), ("rule-1", 0));
+    assert_eq!(
+        (rule.timeouts.request, rule.timeouts.backend),
+        (None, Some(defaults::BACKEND_TIMEOUT))
+    );
+    let retry = rule.retry.as_ref().unwrap();
+    assert_eq!(retry.on, [RetryOn::ConnectFailure, RetryOn::Reset]);
+    assert_eq!(
+        (retry.attempts, retry.budget_percent),
+        (defaults::RETRY_ATTEMPTS, defaults::RETRY_BUDGET_PERCENT)
+    );
+}
+
+#[test]
+fn every_field_reaches_the_model() {
+    let model = Model::from_yaml(EVERY_FIELD).unwrap();
+    let value = serde_json::to_value(&model).unwrap();
+    assert_eq!(
+        serde_yaml::to_string(&value).unwrap(),
+        include_str!("tests/every-field.model.yaml")
+    );
+}
+
+#[test]
+fn matches_and_filters_become_what_routing_asks() {
+    let model = Model::from_yaml(EVERY_FIELD).unwrap();
+    let rule = &model.routes[0].rules[0];
+    assert_eq!(
+        model.routes[0].hosts[1],
+        HostPattern::Wildcard("example.com".into())
+    );
+    assert_eq!(rule.matches[0].path, Some(PathMatch::Prefix("/api".into())));
+    let not = StringMatch::Not(Box::new(StringMatch::Regex(Pattern::new("[0-9]+").unwrap())));
+    let name = "x-b".parse().unwrap();
+    assert_eq!(rule.matches[0].headers[1], FieldMatch { name, test: not });
+    let edits: Vec<&str> = rule
+        .filters
+        .request_headers
+        .iter()
+        .map(|edit| match edit {
+            HeaderEdit::Set(name, _) | HeaderEdit::Add(name, _) | HeaderEdit::Remove(name) => name.as_str(),
+        })
+        .collect();
+    assert_eq!(edits, ["set", "add", "remove", "later"]);
+    let rewrite = rule.filters.rewrite.as_ref().unwrap();
+    assert_eq!(rewrite.path, Some(PathRewrite::Prefix("/v1".into())));
+    assert!(matches!(&rule.action, Action::Forward(backends) if backends.len() == 2));
+    assert_eq!(rule.sticky, Some(Sticky::Cookie("session".into())));
+    assert_eq!(
+        model.listeners[0].body_bytes_max,
+        Some(ByteSize::new(10 << 20).unwrap())
+    );
+}
+
+#[test]
+fn a_model_is_the_same_after_serde() {
+    let model = Model::from_yaml(EVERY_FIELD).unwrap();
+    let text = serde_json::to_string(&model).unwrap();
+    let back: Model = serde_json::from_str(&text).unwrap();
+    assert_eq!(serde_json::to_string(&back).unwrap(), text);
+}
+
+#[test]
+fn more_problems_than_anyone_reads_are_counted() {
+    let text = "x: 1\n".repeat(defaults::PROBLEMS_MAX + 500);
+    let found = problems(&text);
+    assert_eq!(found.len(), defaults::PROBLEMS_MAX + 1);
+    assert!(
+        found
+            .last()
+            .unwrap()
+            .ends_with("and 500 more problems, not shown"),
+        "{:?}",
+        found.last()
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_text_loads_or_says_why(text in "[ -~\\n\\t\u{e9}]{0,200}") {
+        let loaded = load(&[source("f", &text)]);
+        prop_assert!(loaded.model.is_ok() || !loaded.model.unwrap_err().is_empty());
+    }
+
+    #[test]
+    fn any_change_of_a_good_text_loads_or_says_why(
+        at in 0..EVERY_FIELD.len(),
+        cut in 0..40_usize,
+        put in "[-a-z0-9:{}\\[\\],\"'&*!|>#%@`? \n\t]{0,6}",
+    ) {
+        let end = (at + cut).min(EVERY_FIELD.len());
+        prop_assume!(EVERY_FIELD.is_char_boundary(at) && EVERY_FIELD.is_char_boundary(end));
+        let text = format!("{}{put}{}", &EVERY_FIELD[..at], &EVERY_FIELD[end..]);
+        match load(&[source("f", &text)]).model {
+            Ok(_) => {}
+            Err(problems) => {
+                prop_assert!(!problems.is_empty());
+                let lines = u32::try_from(text.lines().count()).unwrap() + 1;
+                for problem in problems {
+                    prop_assert!((1..=lines).contains(&problem.place.line), "{problem}");
+                    prop_assert!(problem.place.column >= 1, "{problem}");
+                }
+            }
+        }
+    }
+}
