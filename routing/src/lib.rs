@@ -1,0 +1,15 @@
+//! Decisions: which rule takes a request, which backend, which endpoint, whether to try again.
+//!
+//! Owns matching, filters, splits, balancing, retry and ejection. Refuses I/O, clocks and async: it computes
+//! from its arguments alone.
+
+pub mod balance;
+pub mod filter;
+pub mod outlier;
+pub mod request;
+pub mod retry;
+pub mod split;
+pub mod table;
+mod turns;
+
+pub use request::RequestView;
