@@ -1,0 +1,190 @@
+//! One socket of the epoll driver: what is known of its readiness, and the calls made on it.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, OwnedFd};
+use std::task::{Context, Poll};
+
+use socket2::SockRef;
+
+use crate::outbox::{GATHER, Outbox};
+use crate::pool::Pool;
+use crate::sys;
+use crate::waiter::Waiter;
+
+pub(crate) struct Socket {
+    pub(crate) fd: OwnedFd,
+    pub(crate) generation: u32,
+    pub(crate) listening: bool,
+    /// A receive (or accept) may succeed.
+    pub(crate) readable: bool,
+    /// A send may succeed.
+    pub(crate) writable: bool,
+    /// The peer's FIN or RST has come, perhaps behind unread bytes.
+    pub(crate) hangup: bool,
+    /// Noted as having something new to send.
+    pub(crate) dirty: bool,
+    pub(crate) reader: Waiter,
+    pub(crate) writer: Waiter,
+    pub(crate) outbox: Outbox,
+    pub(crate) send_error: Option<i32>,
+    /// How all receiving ended.
+    end: Option<Result<(), i32>>,
+    /// An error fetched from the socket by `poll_closed`, which then no longer says it itself.
+    reset: Option<i32>,
+    /// The unsent bytes its writer waits for.
+    below: usize,
+    shutdown_pending: bool,
+}
+
+impl Socket {
+    pub(crate) fn new(fd: OwnedFd, generation: u32) -> Self {
+        Self {
+            fd,
+            generation,
+            listening: false,
+            readable: false,
+            writable: false,
+            hangup: false,
+            dirty: false,
+            reader: Waiter::default(),
+            writer: Waiter::default(),
+            outbox: Outbox::default(),
+            send_error: None,
+            end: None,
+            reset: None,
+            below: 0,
+            shutdown_pending: false,
+        }
+    }
+
+    pub(crate) fn poll_receive(&mut self, cx: &Context<'_>, pool: &mut Pool) -> Poll<io::Result<Vec<u8>>> {
+        if let Some(end) = self.end {
+            return Poll::Ready(end.map(|()| Vec::new()).map_err(io::Error::from_raw_os_error));
+        }
+        if !self.readable {
+            self.reader.wait(cx);
+            return Poll::Pending;
+        }
+        let mut buffer = pool.take();
+        let outcome = self.receive(&mut buffer, pool.buffer_bytes());
+        match outcome {
+            Ok(count) if count > 0 => return Poll::Ready(Ok(buffer)),
+            _ => pool.give(buffer),
+        }
+        match outcome {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.readable = false;
+                self.reader.wait(cx);
+                return Poll::Pending;
+            }
+            Err(error) => self.end = Some(Err(error.raw_os_error().unwrap_or(libc::EIO))),
+            Ok(_) => self.end = Some(self.reset.map_or(Ok(()), Err)),
+        }
+        self.poll_receive(cx, pool)
+    }
+
+    fn receive(&mut self, buffer: &mut Vec<u8>, limit: usize) -> io::Result<usize> {
+        loop {
+            match sys::receive(self.fd.as_fd(), buffer, limit) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Ok(count) => {
+                    // A short receive emptied the kernel's queue; what comes later is a new edge. FIN is no
+                    // new edge once it was reported.
+                    self.readable = count == limit || self.hangup;
+                    return Ok(count);
+                }
+                error => return error,
+            }
+        }
+    }
+
+    pub(crate) fn poll_closed(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(end) = self.end {
+            return Poll::Ready(end.map_err(io::Error::from_raw_os_error));
+        }
+        if !self.hangup {
+            self.reader.wait(cx);
+            return Poll::Pending;
+        }
+        self.reset = self.reset.or_else(|| sys::take_error(&self.fd));
+        Poll::Ready(
+            self.reset
+                .map_or(Ok(()), |code| Err(io::Error::from_raw_os_error(code))),
+        )
+    }
+
+    /// As of the last time readiness was fetched: what came since this turn began is not known, as with the ring.
+    pub(crate) fn is_readable(&self) -> bool {
+        // A receive that filled its buffer to the last byte says nothing about more: then the socket is asked.
+        self.end.is_some() || self.hangup || (self.readable && sys::is_readable(self.fd.as_fd()))
+    }
+
+    pub(crate) fn poll_sent(&mut self, cx: &Context<'_>, below: usize) -> Poll<io::Result<()>> {
+        if let Some(code) = self.send_error {
+            return Poll::Ready(Err(io::Error::from_raw_os_error(code)));
+        }
+        if self.outbox.bytes() <= below {
+            return Poll::Ready(Ok(()));
+        }
+        self.below = below;
+        self.writer.wait(cx);
+        Poll::Pending
+    }
+
+    pub(crate) fn shutdown_write(&mut self) -> io::Result<()> {
+        if self.outbox.bytes() > 0 {
+            self.shutdown_pending = true;
+            return Ok(());
+        }
+        SockRef::from(&self.fd).shutdown(Shutdown::Write)
+    }
+
+    /// Sends until nothing is left or the kernel takes no more.
+    pub(crate) fn flush(&mut self, pool: &mut Pool) {
+        while self.writable && self.outbox.bytes() > 0 {
+            let socket = SockRef::from(&self.fd);
+            let sent = if let Some(one) = self.outbox.single() {
+                socket.send_with_flags(one, libc::MSG_NOSIGNAL)
+            } else {
+                let mut slices = [IoSlice::new(&[]); GATHER];
+                let count = self.outbox.gather(&mut slices);
+                socket.send_vectored_with_flags(&slices[..count], libc::MSG_NOSIGNAL)
+            };
+            match sent {
+                Ok(count) => self.outbox.advance(count, pool),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
+                Err(error) => {
+                    self.send_error = Some(error.raw_os_error().unwrap_or(libc::EIO));
+                    self.outbox.clear(pool);
+                }
+            }
+        }
+        if self.outbox.bytes() == 0 && std::mem::take(&mut self.shutdown_pending) {
+            // An error says that the connection has gone, which the next receive says too.
+            let _ = SockRef::from(&self.fd).shutdown(Shutdown::Write);
+        }
+        if self.outbox.bytes() <= self.below {
+            self.writer.wake();
+        }
+    }
+
+    pub(crate) fn on_events(&mut self, events: i32, pool: &mut Pool) {
+        if events & (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) != 0 {
+            self.hangup = true;
+        }
+        if events & libc::EPOLLIN != 0 || self.hangup {
+            self.readable = true;
+            self.reader.wake();
+        }
+        if events & (libc::EPOLLOUT | libc::EPOLLHUP | libc::EPOLLERR) != 0 {
+            let was = std::mem::replace(&mut self.writable, true);
+            if self.outbox.bytes() > 0 {
+                self.flush(pool);
+            } else if !was {
+                self.writer.wake();
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What follows from each completion.
+
+use super::socket::Receiving;
+use super::submission::{Completion, Operation, Token};
+use super::{Ring, SPARE_MESSAGES};
+use crate::engine::Key;
+use crate::sys;
+
+impl Ring {
+    /// Acts on one completion. True when another thread woke a task.
+    pub(super) fn complete(&mut self, completion: Completion) -> bool {
+        let Completion {
+            token, result, more, ..
+        } = completion;
+        // Taken first: the buffer has left the kernel's ring whoever it was for.
+        let filled = completion.buffer.map(|id| {
+            self.pool.lend();
+            self.buffers.take(id, result.unwrap_or(0))
+        });
+        match token.operation {
+            Operation::Wake => {
+                self.wake_armed = more;
+                sys::unsignal(&self.wake);
+                return true;
+            }
+            Operation::Cancel => return false,
+            _ => {}
+        }
+        if !self.is_current(token) {
+            filled.into_iter().for_each(|buffer| self.pool.give(buffer));
+            return false;
+        }
+        let key = token.key;
+        match token.operation {
+            Operation::Receive => self.on_receive(key, result, filled, more),
+            Operation::Send => self.on_send(key, result),
+            Operation::Connect => self.on_connect(key, result),
+            Operation::Acceptable => self.on_acceptable(key, more),
+            Operation::Hangup => self.on_hangup(key, result),
+            Operation::Wake | Operation::Cancel => {}
+        }
+        if !more {
+            self.operations -= 1;
+            self.sockets[key].operations -= 1;
+            self.forget_if_done(key);
+        }
+        false
+    }
+
+    fn is_current(&self, token: Token) -> bool {
+        self.sockets
+            .get(token.key)
+            .is_some_and(|socket| socket.generation == token.generation)
+    }
+
+    pub(super) fn on_receive(
+        &mut self,
+        key: Key,
+        result: Result<usize, i32>,
+        filled: Option<Vec<u8>>,
+        more: bool,
+    ) {
+        let socket = &mut self.sockets[key];
+        if !more {
+            socket.receiving = Receiving::Idle;
+        }
+        if socket.closing {
+            return filled.into_iter().for_each(|buffer| self.pool.give(buffer));
+        }
+        match (result, filled) {
+            (Ok(count), Some(buffer)) if count > 0 => {
+                socket.push_received(buffer, &mut self.pool);
+                socket.reader.wake();
+                if !std::mem::replace(&mut socket.fresh, true) {
+                    self.fresh.push(key);
+                }
+            }
+            (outcome, buffer) => {
+                buffer.into_iter().for_each(|buffer| self.pool.give(buffer));
+                match outcome {
+                    Ok(_) => socket.end = Some(Ok(())),
+                    // Out of buffers, or cancelled for its limit, or told to try again: all go on below.
+                    Err(libc::ENOBUFS) => self.buffers.run_short(),
+                    Err(libc::ECANCELED | libc::EAGAIN | libc::EINTR) => {}
+                    Err(libc::EINVAL) if self.bounded => self.bounded = false,
+                    Err(code) => socket.end = Some(Err(code)),
+                }
+                if socket.end.is_some() {
+                    socket.reader.wake();
+                }
+            }
+        }
+        if socket.may_receive() {
+            self.want(key);
+        } else if more && socket.receive_room() == 0 && socket.receiving == Receiving::Armed {
+            socket.receiving = Receiving::Cancelling;
+            let generation = socket.generation;
+            self.submission.cancel(Token {
+                key,
+                generation,
+                operation: Operation::Receive,
+            });
+        }
+    }
+
+    fn on_send(&mut self, key: Key, result: Result<usize, i32>) {
+        let socket = &mut self.sockets[key];
+        if let Some(message) = socket.message.take()
+            && self.messages.len() < SPARE_MESSAGES
+        {
+            self.messages.push(message);
+        }
+        socket.sent(result, &mut self.pool);
+        if socket.outbox.bytes() > 0 {
+            self.note_dirty(key);
+        }
+    }
+
+    fn on_connect(&mut self, key: Key, result: Result<usize, i32>) {
+        let socket = &mut self.sockets[key];
+        socket.connecting = false;
+        socket.address = None;
+        socket.connect_error = result.err();
+        socket.ready = true;
+        socket.writer.wake();
+    }
+
+    fn on_acceptable(&mut self, key: Key, more: bool) {
+        let socket = &mut self.sockets[key];
+        socket.acceptable_armed = more;
+        socket.ready = true;
+        socket.reader.wake();
+    }
+
+    fn on_hangup(&mut self, key: Key, result: Result<usize, i32>) {
+        let socket = &mut self.sockets[key];
+        socket.hangup_armed = false;
+        socket.hangup |= result.is_ok();
+        socket.reader.wake();
+    }
+}

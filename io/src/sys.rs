@@ -1,0 +1,152 @@
+//! The few system calls that neither the standard library nor `socket2` offers, each behind a safe face.
+//!
+//! Keeps no state and makes no decision.
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::mem::MaybeUninit;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+use socket2::{SockAddr, SockRef};
+
+/// Names the calling thread: no two threads alive at the same time have the same value.
+pub(crate) fn thread_token() -> usize {
+    // SAFETY: pthread_self has no preconditions.
+    let token = unsafe { libc::pthread_self() };
+    token as usize
+}
+
+/// A non-blocking eventfd.
+pub(crate) fn event() -> io::Result<File> {
+    // SAFETY: eventfd takes no pointers.
+    let fd = check(unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) })?;
+    // SAFETY: the descriptor was made just above and nothing else owns it.
+    Ok(unsafe { File::from_raw_fd(fd) })
+}
+
+/// Makes an eventfd readable.
+pub(crate) fn signal(mut event: &File) {
+    // The only possible error is a counter at its maximum, and then it is readable already.
+    let _ = event.write(&1_u64.to_ne_bytes());
+}
+
+/// Makes an eventfd unreadable again.
+pub(crate) fn unsignal(mut event: &File) {
+    // An error says that it was not readable, which is what is wanted.
+    let _ = event.read(&mut [0; 8]);
+}
+
+/// Receives at most `limit` bytes into the spare capacity of an empty `buffer`. 0 is the peer's FIN.
+pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut Vec<u8>, limit: usize) -> io::Result<usize> {
+    debug_assert!(buffer.is_empty());
+    let room = buffer.spare_capacity_mut();
+    let room_bytes = room.len().min(limit);
+    let count = SockRef::from(&fd).recv(&mut room[..room_bytes])?;
+    filled(buffer, count);
+    Ok(count)
+}
+
+/// Whether a receive would not have to wait. Takes nothing.
+pub(crate) fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+    let peeked = SockRef::from(&fd).recv_with_flags(&mut [MaybeUninit::uninit()], flags);
+    !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+/// Says that the kernel wrote the first `count` bytes of an empty `buffer`.
+///
+/// # Panics
+/// When `count` is beyond the capacity.
+pub(crate) fn filled(buffer: &mut Vec<u8>, count: usize) {
+    assert!(
+        buffer.is_empty() && count <= buffer.capacity(),
+        "the kernel filled more than it was given"
+    );
+    // SAFETY: count is within the capacity, and every caller passes what the kernel says it wrote at the
+    // start of this very buffer, so those bytes are initialised.
+    unsafe { buffer.set_len(count) };
+}
+
+/// Takes one connection from a listening socket's queue: non-blocking, close-on-exec.
+pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
+    let accept_one = |storage: *mut socket2::SockAddrStorage, length: *mut libc::socklen_t| {
+        let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+        // SAFETY: storage points to a writable sockaddr_storage and length to its size; both outlive the call.
+        let fd = check(unsafe { libc::accept4(listener.as_raw_fd(), storage.cast(), length, flags) })?;
+        // SAFETY: accept4 gave a new descriptor that nothing else owns.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    };
+    // SAFETY: the closure returns Ok only after accept4 has written the address and its length.
+    let (fd, address) = unsafe { SockAddr::try_init(accept_one) }?;
+    let address = address
+        .as_socket()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))?;
+    Ok((fd, address))
+}
+
+/// A new epoll instance.
+pub(crate) fn epoll() -> io::Result<OwnedFd> {
+    // SAFETY: epoll_create1 takes no pointers.
+    let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
+    // SAFETY: the descriptor was made just above and nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Watches `fd` for `events`, edge-triggered; they arrive with `token`.
+pub(crate) fn epoll_add(epoll: &OwnedFd, fd: BorrowedFd<'_>, events: i32, token: u64) -> io::Result<()> {
+    let mut event = libc::epoll_event {
+        events: (events | libc::EPOLLET) as u32,
+        u64: token,
+    };
+    let operation = libc::EPOLL_CTL_ADD;
+    // SAFETY: both descriptors are open, and the event outlives the call, which copies it.
+    check(unsafe { libc::epoll_ctl(epoll.as_raw_fd(), operation, fd.as_raw_fd(), &raw mut event) })?;
+    Ok(())
+}
+
+/// Stops watching `fd`; needed where another process may hold the same socket.
+pub(crate) fn epoll_remove(epoll: &OwnedFd, fd: BorrowedFd<'_>) -> io::Result<()> {
+    let operation = libc::EPOLL_CTL_DEL;
+    // SAFETY: both descriptors are open; EPOLL_CTL_DEL ignores the event.
+    check(unsafe { libc::epoll_ctl(epoll.as_raw_fd(), operation, fd.as_raw_fd(), std::ptr::null_mut()) })?;
+    Ok(())
+}
+
+/// Waits for events, at most `wait` (for ever without one, rounded up to milliseconds); gives how many of
+/// `events` were written.
+pub(crate) fn epoll_wait(
+    epoll: &OwnedFd,
+    events: &mut [libc::epoll_event],
+    wait: Option<Duration>,
+) -> io::Result<usize> {
+    let timeout_ms = match wait {
+        None => -1,
+        Some(wait) => wait.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128) as i32,
+    };
+    let length = events.len() as i32;
+    // SAFETY: the pointer and length are those of one writable slice.
+    let count =
+        check(unsafe { libc::epoll_wait(epoll.as_raw_fd(), events.as_mut_ptr(), length, timeout_ms) })?;
+    Ok(count as usize)
+}
+
+/// The error a connection ended with, which this clears. `None` if there is none.
+pub(crate) fn take_error(fd: impl AsFd) -> Option<i32> {
+    let fd = fd.as_fd();
+    SockRef::from(&fd)
+        .take_error()
+        .ok()
+        .flatten()
+        .and_then(|error| error.raw_os_error())
+}
+
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}

@@ -1,0 +1,137 @@
+//! Timers on the wheel. Moving one later, or clearing it, is a store: its place in the wheel is left alone, and
+//! when that place comes the entry moves on by itself.
+
+use std::fmt;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use crate::runtime::Inner;
+use crate::waiter::Waiter;
+use crate::wheel::{Key, Wheel};
+
+/// The wheel, its clock, and who waits for each entry.
+pub(crate) struct Timers {
+    wheel: Wheel<Pending>,
+    epoch: Instant,
+}
+
+struct Pending {
+    /// The tick wanted; [`NEVER`] when cleared.
+    at: u64,
+    waiter: Waiter,
+}
+
+const NEVER: u64 = u64::MAX;
+
+impl Timers {
+    pub(crate) fn new(epoch: Instant) -> Self {
+        Self {
+            wheel: Wheel::new(),
+            epoch,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.wheel.len()
+    }
+
+    /// How long the loop may wait; `None` for ever.
+    pub(crate) fn wait(&self, now: Instant) -> Option<Duration> {
+        let tick = self.wheel.next()?;
+        let at = self.epoch.checked_add(Duration::from_millis(tick))?;
+        Some(at.saturating_duration_since(now))
+    }
+
+    /// Wakes whoever waits for a time up to `now`.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        let tick = now.saturating_duration_since(self.epoch).as_millis() as u64;
+        while let Some(key) = self.wheel.expire(tick) {
+            let pending = self.wheel.value(key);
+            match pending.at {
+                NEVER => {}
+                at if at > tick => self.wheel.link(key, at),
+                _ => pending.waiter.wake(),
+            }
+        }
+    }
+
+    fn set(&mut self, key: Key, at: Instant) {
+        // Rounded up, so that a timer never fires early.
+        let since = at.saturating_duration_since(self.epoch).as_nanos();
+        let tick = u64::try_from(since.div_ceil(1_000_000)).unwrap_or(NEVER - 1);
+        self.wheel.value(key).at = tick;
+        if self.wheel.linked_at(key).is_none_or(|linked| tick < linked) {
+            self.wheel.link(key, tick);
+        }
+    }
+}
+
+/// One point in time to wait for, moved as often as wanted. Costs nothing until first set.
+pub struct Timer {
+    inner: Rc<Inner>,
+    key: Option<Key>,
+    deadline: Option<Instant>,
+}
+
+impl Timer {
+    pub(crate) fn new(inner: Rc<Inner>) -> Self {
+        Self {
+            inner,
+            key: None,
+            deadline: None,
+        }
+    }
+
+    /// Expires at `at`, to the millisecond, never before. Replaces what was set.
+    pub fn set(&mut self, at: Instant) {
+        self.deadline = Some(at);
+        let mut timers = self.inner.timers.borrow_mut();
+        let key = *self.key.get_or_insert_with(|| {
+            timers.wheel.add(Pending {
+                at: NEVER,
+                waiter: Waiter::default(),
+            })
+        });
+        timers.set(key, at);
+    }
+
+    /// Never expires, until set again.
+    pub fn clear(&mut self) {
+        self.deadline = None;
+        if let Some(key) = self.key {
+            self.inner.timers.borrow_mut().wheel.value(key).at = NEVER;
+        }
+    }
+
+    /// What is set.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Ready once the time set has come, and from then on until it is set anew. Pending while cleared.
+    pub fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.deadline.is_some_and(|at| at <= self.inner.now.get()) {
+            return Poll::Ready(());
+        }
+        if let Some(key) = self.key {
+            self.inner.timers.borrow_mut().wheel.value(key).waiter.wait(cx);
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            let pending = self.inner.timers.borrow_mut().wheel.remove(key);
+            drop(pending);
+        }
+    }
+}
+
+impl fmt::Debug for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timer").field("deadline", &self.deadline).finish()
+    }
+}
