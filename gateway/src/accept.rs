@@ -1,0 +1,103 @@
+//! From a listening socket to sessions.
+//!
+//! Owns admission: how many connections a listener and a worker may hold. Refuses to spin: where there is no room or
+//! no file descriptor it waits for a connection to end.
+
+use std::{future::poll_fn, rc::Rc, task::Poll};
+
+use sluice_config::defaults;
+use sluice_io::TcpListener;
+
+use crate::{
+    downstream::{Entrance, h1},
+    exchange::Context,
+    metrics::{ListenerMetrics, PerWorker},
+};
+
+/// Takes connections until the entrance drains, then empties the kernel's queue, so that nobody who got through the
+/// handshake is reset.
+pub async fn run(context: Rc<Context>, entrance: Rc<Entrance>, mut listener: TcpListener) {
+    let mut drain = entrance.drain.watch();
+    loop {
+        if !has_room(&context, &entrance) {
+            context.metrics().accept_paused.inc();
+            context.room_changed(defaults::ACCEPT_PAUSE_MAX.duration()).await;
+            if drain.has_begun() {
+                break;
+            }
+            continue;
+        }
+        let accepted = poll_fn(|cx| match listener.poll_accept(cx) {
+            Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
+            Poll::Pending => drain.poll_begun(cx).map(|()| None),
+        })
+        .await;
+        match accepted {
+            Some(Ok((stream, peer))) => open(&context, &entrance, stream, peer),
+            // No descriptor or no memory now (accept(2)): the next end of a connection may free one.
+            Some(Err(_)) => {
+                context.metrics().accept_paused.inc();
+                context.room_changed(defaults::ACCEPT_PAUSE_MAX.duration()).await;
+            }
+            None => break,
+        }
+    }
+    if let Err(error) = listener.refuse_new() {
+        tracing::debug!(%error, "connections that arrive while a listener closes may be reset");
+    }
+    while let Ok(Some((stream, peer))) = listener.try_accept() {
+        open(&context, &entrance, stream, peer);
+    }
+}
+
+fn has_room(context: &Context, entrance: &Entrance) -> bool {
+    let live = entrance.live();
+    context.has_room(&live.current.snapshot)
+        && entrance.connections.get() < live.listener().settings.connections
+}
+
+/// Starts a session; it is counted until it ends, however it ends.
+fn open(
+    context: &Rc<Context>,
+    entrance: &Rc<Entrance>,
+    stream: sluice_io::TcpStream,
+    peer: std::net::SocketAddr,
+) {
+    let admitted = Admitted::new(context, entrance);
+    let session = h1::serve(Rc::clone(context), Rc::clone(entrance), stream, peer);
+    context.io.spawn(async move {
+        session.await;
+        drop(admitted);
+    });
+}
+
+/// A connection's place among those of its listener and its worker.
+struct Admitted {
+    context: Rc<Context>,
+    entrance: Rc<Entrance>,
+    metrics: PerWorker<ListenerMetrics>,
+}
+
+impl Admitted {
+    fn new(context: &Rc<Context>, entrance: &Rc<Entrance>) -> Self {
+        entrance.connections.set(entrance.connections.get() + 1);
+        context.connection_opened();
+        let live = entrance.live();
+        let metrics = live.listener().metrics.clone();
+        metrics.of(context.worker).connections_accepted.inc();
+        metrics.of(context.worker).connections_active.inc();
+        Self {
+            context: Rc::clone(context),
+            entrance: Rc::clone(entrance),
+            metrics,
+        }
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.entrance.connections.set(self.entrance.connections.get() - 1);
+        self.metrics.of(self.context.worker).connections_active.dec();
+        self.context.connection_closed();
+    }
+}

@@ -1,0 +1,118 @@
+//! An explanation for people.
+//!
+//! Owns the layout. Refuses to leave out a rule that could have taken the request: only rules for other hosts are
+//! counted instead of listed.
+
+use std::fmt;
+
+use super::{Chosen, Explanation, OnListener, Outcome, Tried};
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} {}", self.method, self.url)?;
+        self.listeners
+            .iter()
+            .try_for_each(|listener| write!(f, "\n{listener}"))
+    }
+}
+
+impl fmt::Display for OnListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "on listener {} ({})", self.listener, self.bind)?;
+        match &self.outcome {
+            Outcome::Refused { status, rule } => writeln!(f, "  refused with {status}: {rule}"),
+            Outcome::Tried {
+                host,
+                path,
+                rules,
+                chosen,
+            } => {
+                writeln!(f, "  rules see host {host}, path {path}")?;
+                write_rules(f, rules)?;
+                match chosen {
+                    Some(chosen) => write!(f, "{chosen}"),
+                    None => writeln!(f, "  no rule takes it: 404"),
+                }
+            }
+        }
+    }
+}
+
+fn write_rules(f: &mut fmt::Formatter<'_>, rules: &[Tried]) -> fmt::Result {
+    writeln!(f, "  rules, the first that matches takes it:")?;
+    for (index, tried) in rules.iter().enumerate().filter(|(_, tried)| !tried.other_host) {
+        let verdict = match (tried.verdict, &tried.because) {
+            ("chosen", _) => "-> takes it".to_owned(),
+            ("outranked", _) => "   would match, but comes later".to_owned(),
+            (_, Some(because)) => format!("   no: {because}"),
+            (other, None) => format!("   {other}"),
+        };
+        writeln!(
+            f,
+            "  {:>4}. {}/{}: {}",
+            index + 1,
+            tried.route,
+            tried.rule,
+            tried.asks
+        )?;
+        writeln!(f, "     {verdict}")?;
+    }
+    match rules.iter().filter(|tried| tried.other_host).count() {
+        0 => Ok(()),
+        1 => writeln!(f, "        and 1 for another host"),
+        others => writeln!(f, "        and {others} for other hosts"),
+    }
+}
+
+impl fmt::Display for Chosen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "  rule {}/{}", self.route, self.rule)?;
+        if let Some(answer) = &self.answer {
+            writeln!(f, "    answers {answer}")?;
+        }
+        for share in &self.backends {
+            writeln!(
+                f,
+                "    {:>6} to {} (weight {}): {}",
+                percent(share.percent),
+                share.service,
+                share.weight,
+                share.endpoints
+            )?;
+            writeln!(f, "           sends {}", share.sends)?;
+            share
+                .request_headers
+                .iter()
+                .try_for_each(|edit| writeln!(f, "           request header {edit}"))?;
+            share
+                .response_headers
+                .iter()
+                .try_for_each(|edit| writeln!(f, "           response header {edit}"))?;
+        }
+        if let Some(sticky) = &self.sticky {
+            writeln!(f, "    sticky {sticky}")?;
+        }
+        if !self.backends.is_empty() {
+            let bound = |bound: &Option<String>| bound.clone().unwrap_or_else(|| "none".to_owned());
+            let (request, each) = (bound(&self.request_timeout), bound(&self.backend_timeout));
+            writeln!(f, "    timeouts: request {request}, each try {each}")?;
+            let none = ["none".to_owned()];
+            let retry: &[String] = if self.retry.is_empty() { &none } else { &self.retry };
+            writeln!(
+                f,
+                "    retries: {}",
+                retry.join(
+                    "
+             "
+                )
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// At most two decimals, without zeros at their end.
+pub(crate) fn percent(value: f64) -> String {
+    let digits = format!("{value:.2}");
+    format!("{} %", digits.trim_end_matches('0').trim_end_matches('.'))
+}

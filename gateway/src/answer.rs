@@ -1,0 +1,95 @@
+//! What a client gets when its request fails: the only table from [`Failure`] to the wire.
+//!
+//! Owns statuses, texts and whether the connection may go on. Messages name no internals.
+
+use crate::error::Failure;
+
+/// An answer the gateway makes because something failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body, plain text.
+    pub text: &'static str,
+    /// Whether the connection ends with it: always where the rest of the request cannot be told apart
+    /// from a next one (RFC 9112 9.3, 11.2).
+    pub close: bool,
+}
+
+/// What to answer; `None` where nobody is left to read an answer.
+#[must_use]
+pub const fn to(failure: Failure) -> Option<Answer> {
+    let (status, text, close) = match failure {
+        Failure::BadRequest { status, .. } => (status, bad_request_text(status), true),
+        Failure::BodyTooLarge => (413, "the request body is too large\n", true),
+        Failure::ClientTimeout => (408, "the request took too long to arrive\n", true),
+        Failure::ClientGone => return None,
+        Failure::NoRoute => (404, "no route takes this request\n", false),
+        Failure::NoEndpoint => (503, "no backend is available\n", false),
+        Failure::ConnectFailed => (503, "the backend could not be reached\n", false),
+        Failure::Overloaded => (503, "too many requests in flight\n", false),
+        Failure::UpstreamProtocol(_) => (502, "the backend sent an invalid response\n", false),
+        Failure::UpstreamReset => (502, "the backend closed the connection early\n", false),
+        Failure::RequestTimeout => (504, "the request took too long\n", false),
+        Failure::BackendTimeout => (504, "the backend took too long\n", false),
+    };
+    Some(Answer { status, text, close })
+}
+
+const fn bad_request_text(status: u16) -> &'static str {
+    match status {
+        414 => "the request target is too long\n",
+        417 => "the expectation is not supported\n",
+        431 => "the request head is too large\n",
+        501 => "the method or transfer coding is not supported\n",
+        505 => "the protocol version is not supported\n",
+        _ => "the request is malformed\n",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Failure, to};
+
+    #[test]
+    fn the_table_is_the_one_of_the_design() {
+        let status = |failure| to(failure).map(|answer| answer.status);
+        assert_eq!(
+            status(Failure::BadRequest {
+                status: 400,
+                rule: "bare_lf"
+            }),
+            Some(400)
+        );
+        assert_eq!(
+            status(Failure::BadRequest {
+                status: 431,
+                rule: "head_bytes"
+            }),
+            Some(431)
+        );
+        assert_eq!(status(Failure::BodyTooLarge), Some(413));
+        assert_eq!(status(Failure::NoRoute), Some(404));
+        assert_eq!(status(Failure::NoEndpoint), Some(503));
+        assert_eq!(status(Failure::ConnectFailed), Some(503));
+        assert_eq!(status(Failure::Overloaded), Some(503));
+        assert_eq!(status(Failure::UpstreamProtocol("bad_status")), Some(502));
+        assert_eq!(status(Failure::UpstreamReset), Some(502));
+        assert_eq!(status(Failure::RequestTimeout), Some(504));
+        assert_eq!(status(Failure::BackendTimeout), Some(504));
+        assert_eq!(status(Failure::ClientGone), None);
+    }
+
+    #[test]
+    fn what_breaks_framing_ends_the_connection() {
+        assert!(
+            to(Failure::BadRequest {
+                status: 400,
+                rule: "bare_lf"
+            })
+            .is_some_and(|answer| answer.close)
+        );
+        assert!(to(Failure::BodyTooLarge).is_some_and(|answer| answer.close));
+        assert!(to(Failure::NoRoute).is_some_and(|answer| !answer.close));
+    }
+}

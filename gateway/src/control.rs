@@ -1,0 +1,244 @@
+//! The control thread: it turns the outside world (files, signals, DNS, an operator's wishes) into snapshots for the
+//! workers.
+//!
+//! Owns one loop over one closed [`Event`] enum, and all state that outlives an event. Refuses to serve requests, and
+//! to wait inside an event: what takes time comes back as another event.
+
+mod debounce;
+mod dns;
+pub mod file;
+mod fleet;
+mod inputs;
+mod reload;
+mod transition;
+
+use std::{net::SocketAddr, num::NonZeroU16, path::PathBuf, sync::Arc, time::Instant};
+
+use sluice_config::defaults::operations::EVENTS_QUEUED_MAX;
+use sluice_config::{Model, Source, model::Workers};
+use sluice_io::DriverChoice;
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::{
+    access_log::Writer,
+    http::{BadBody, BadRequest},
+    metrics::Registry,
+    status::{Ask, Status, View},
+};
+use dns::{Names, Resolved, SystemResolver};
+use fleet::{Fleet, Plan};
+use inputs::Inputs;
+use reload::{Candidate, Refusal, prepare};
+
+/// What runs.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Files and folders of the configuration.
+    pub paths: Vec<PathBuf>,
+    /// The I/O driver of the workers.
+    pub driver: DriverChoice,
+    /// Instead of the configuration's `workers`.
+    pub workers: Option<NonZeroU16>,
+    /// File descriptors this process may have open.
+    pub descriptors: u64,
+}
+
+/// Why the process ends other than well.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// The configuration is wrong: each problem with its place.
+    #[error("{}", .0.join("\n"))]
+    Config(Vec<String>),
+    /// Something the system or a worker did.
+    #[error("{0}")]
+    Run(String),
+}
+
+/// All that can happen to the control thread.
+enum Event {
+    /// The files have changed, and not for a moment since.
+    FilesChanged,
+    /// SIGHUP.
+    Hangup,
+    /// SIGTERM or SIGINT.
+    Terminate,
+    /// A look-up has ended.
+    Resolved(Resolved),
+    /// The admin server asks.
+    Asked(Ask),
+    /// Time to look whether anything waits to be published, and whether all workers live.
+    Tick,
+    /// The workers have ended: all well, or not.
+    Drained(bool),
+}
+
+/// The control thread's loop, ready to run.
+pub struct Control {
+    state: State,
+    inputs: Inputs,
+}
+
+/// What outlives an event.
+struct State {
+    paths: Vec<PathBuf>,
+    registry: Arc<Registry>,
+    fleet: Fleet,
+    writer: Writer,
+    names: Names<SystemResolver>,
+    /// What runs; `None` until the first configuration is live.
+    live: Option<Live>,
+    /// A configuration whose names are being looked up, and until when it waits for them.
+    pending: Option<(Candidate, Instant)>,
+    /// The text last refused: it is not tried again until it changes or someone asks.
+    refused: Option<Vec<Source>>,
+    /// Since when the names of what runs have other addresses than were published.
+    stale_since: Option<Instant>,
+    /// Whether a signal to end was received.
+    signalled: bool,
+    draining: Option<Draining>,
+    status: watch::Sender<Status>,
+}
+
+/// The configuration that runs.
+struct Live {
+    sources: Vec<Source>,
+    model: Arc<Model>,
+    generation: u64,
+}
+
+/// The end of the process, under way.
+struct Draining {
+    /// Tells whether all workers ended well.
+    ended: oneshot::Receiver<bool>,
+    /// When to end without them.
+    give_up_at: Instant,
+    /// What went wrong before, and made the process end.
+    failure: Option<String>,
+}
+
+/// What a load was asked for by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Files,
+    Hangup,
+}
+
+impl Control {
+    /// Loads the first configuration and takes over the signals of the process. To be called on the runtime that
+    /// [`Control::run`] will run on. The last value is where the admin server is to listen.
+    ///
+    /// # Errors
+    /// When the configuration is refused, or the system refuses a thread, a port or a signal.
+    pub fn start(options: Options) -> Result<(Self, View, SocketAddr), Failure> {
+        // Watched before they are read, so that no change falls in between.
+        let files = file::Watch::new(options.paths.clone());
+        let sources = file::read(&options.paths).map_err(|error| Failure::Config(vec![error.to_string()]))?;
+        let workers = |model: &Model| worker_count(model, options.workers);
+        let candidate = prepare(sources, None, workers).map_err(|refusal| match refusal {
+            Refusal::Config(problems) => Failure::Config(problems),
+            Refusal::System(problems) => Failure::Run(problems.join("\n")),
+        })?;
+        let admin = candidate.model.admin.bind;
+        let plan = Plan::new(workers(&candidate.model), options.driver, options.descriptors);
+        let bad_requests = BadRequest::ALL.iter().map(|bad| bad.rule);
+        let bad_bodies = BadBody::ALL.iter().map(|bad| bad.rule);
+        let registry = Arc::new(Registry::new(plan.workers, bad_requests.chain(bad_bodies)));
+        let (status, told) = watch::channel(Status::default());
+        let (ask, asks) = mpsc::channel(EVENTS_QUEUED_MAX);
+        let (tell, resolved) = mpsc::channel(EVENTS_QUEUED_MAX);
+        let inputs = Inputs::new(files, resolved, asks)
+            .map_err(|error| Failure::Run(format!("cannot receive signals: {error}")))?;
+        let view = View {
+            registry: Arc::clone(&registry),
+            status: told,
+            asks: ask,
+        };
+        let mut state = State {
+            paths: options.paths,
+            writer: Writer::start(&registry)
+                .map_err(|error| Failure::Run(format!("cannot start the access log: {error}")))?,
+            fleet: Fleet::new(plan, Arc::clone(&registry)),
+            names: Names::new(SystemResolver::new().map_err(Failure::Run)?, tell),
+            live: None,
+            pending: None,
+            refused: None,
+            stale_since: None,
+            signalled: false,
+            draining: None,
+            status,
+            registry,
+        };
+        state.await_names(candidate, Instant::now());
+        Ok((Self { state, inputs }, view, admin))
+    }
+
+    /// Runs until told to end. `on_live` is called once, when the first configuration has gone live.
+    ///
+    /// # Errors
+    /// When a worker cannot be started or has ended by itself.
+    pub async fn run(self, on_live: impl FnOnce(&Model)) -> Result<(), Failure> {
+        let Self {
+            mut state,
+            mut inputs,
+        } = self;
+        let mut on_live = Some(on_live);
+        loop {
+            state.publish_what_is_due(Instant::now())?;
+            if let Some(live) = &state.live
+                && let Some(on_live) = on_live.take()
+            {
+                on_live(&live.model);
+            }
+            match inputs.next(state.publish_at(), state.draining.as_mut()).await {
+                Event::FilesChanged => state.reload(Cause::Files, &mut inputs.files),
+                Event::Hangup => state.hang_up(&mut inputs.files),
+                Event::Terminate if state.signalled => return Ok(()),
+                Event::Terminate => {
+                    state.signalled = true;
+                    state.drain(None);
+                }
+                Event::Resolved(resolved) => state.learn(resolved, Instant::now()),
+                Event::Asked(Ask::Ready(answer)) => {
+                    let pings = state.fleet.ping();
+                    // Whoever asked may be gone by the time the workers have answered.
+                    tokio::spawn(async move { drop(answer.send(pings.await)) });
+                }
+                Event::Asked(Ask::Drain(answer)) => {
+                    state.drain(None);
+                    // Whoever asked may be gone.
+                    let _ = answer.send(());
+                }
+                Event::Tick => state.look_after_workers(),
+                Event::Drained(well) => return state.end(well),
+            }
+        }
+    }
+}
+
+/// By the command line, else by the configuration, else one for each core this process may use.
+fn worker_count(model: &Model, wanted: Option<NonZeroU16>) -> usize {
+    let count = match (wanted, model.workers) {
+        (Some(count), _) | (None, Workers::Count(count)) => Some(usize::from(count.get())),
+        (None, Workers::Auto) => None,
+    };
+    count.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_says_how_many_workers() {
+        let model = |more: &str| {
+            Model::from_yaml(&format!(
+                "listeners: [{{ name: web, bind: \"127.0.0.1:80\" }}]\n{more}"
+            ))
+            .unwrap()
+        };
+        assert_eq!(worker_count(&model("workers: 3"), NonZeroU16::new(2)), 2);
+        assert_eq!(worker_count(&model("workers: 3"), None), 3);
+        assert!(worker_count(&model(""), None) >= 1);
+    }
+}

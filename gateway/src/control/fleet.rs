@@ -1,0 +1,248 @@
+//! The workers as one.
+//!
+//! Owns their start, and what is said to all of them. Refuses to know why.
+
+use std::{io, net::SocketAddr, os::fd::OwnedFd, sync::Arc, thread, time::Instant};
+
+use sluice_config::defaults::operations::{DESCRIPTORS_RESERVED, PING_TIMEOUT};
+use sluice_io::DriverChoice;
+use tokio::sync::oneshot;
+
+use crate::{
+    access_log::Log,
+    metrics::Registry,
+    snapshot::Snapshot,
+    worker::{self, Handle, Message, NotStarted, Start, Swap},
+};
+
+/// How many workers run, and how.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plan {
+    pub(super) workers: usize,
+    pub(super) driver: DriverChoice,
+    /// Client connections of one worker that the process's file descriptors suffice for.
+    pub(super) connections_max: u32,
+}
+
+impl Plan {
+    /// For a process that may have `descriptors` files open.
+    pub(super) fn new(workers: usize, driver: DriverChoice, descriptors: u64) -> Self {
+        // Each client connection may need another one to a backend.
+        let pairs = descriptors.saturating_sub(DESCRIPTORS_RESERVED) / 2;
+        let each = pairs / u64::try_from(workers).unwrap_or(u64::MAX).max(1);
+        Self {
+            workers,
+            driver,
+            connections_max: u32::try_from(each).unwrap_or(u32::MAX).max(1),
+        }
+    }
+}
+
+/// New listening sockets for each worker.
+pub(super) type Sockets = Vec<Vec<(SocketAddr, OwnedFd)>>;
+
+/// Binds each address once for each worker, so that the kernel spreads connections over them.
+///
+/// # Errors
+/// Every address that cannot be bound.
+pub(super) fn bind(
+    addresses: &[(SocketAddr, u32)],
+    workers: usize,
+) -> Result<Sockets, Vec<(SocketAddr, io::Error)>> {
+    let mut failures = Vec::new();
+    let mut sockets: Sockets = (0..workers)
+        .map(|_| Vec::with_capacity(addresses.len()))
+        .collect();
+    for &(address, backlog) in addresses {
+        for worker in &mut sockets {
+            match sluice_io::bind(address, backlog) {
+                Ok(socket) => worker.push((address, socket)),
+                Err(error) => {
+                    failures.push((address, error));
+                    break;
+                }
+            }
+        }
+    }
+    if failures.is_empty() {
+        Ok(sockets)
+    } else {
+        Err(failures)
+    }
+}
+
+/// Every worker; none before the first configuration goes live.
+pub(super) struct Fleet {
+    plan: Plan,
+    registry: Arc<Registry>,
+    handles: Vec<Handle>,
+}
+
+impl Fleet {
+    pub(super) const fn new(plan: Plan, registry: Arc<Registry>) -> Self {
+        Self {
+            plan,
+            registry,
+            handles: Vec::new(),
+        }
+    }
+
+    pub(super) const fn workers(&self) -> usize {
+        self.plan.workers
+    }
+
+    /// Gives every worker `snapshot`, its new sockets and an end of the log; starts the workers if none runs yet.
+    ///
+    /// # Errors
+    /// When a worker cannot be started.
+    pub(super) fn publish(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        sockets: Sockets,
+        log: impl Fn(usize) -> Option<Log>,
+    ) -> Result<(), NotStarted> {
+        let mut sockets = sockets.into_iter();
+        for worker in 0..self.plan.workers {
+            let swap = Swap {
+                snapshot: Arc::clone(snapshot),
+                sockets: sockets.next().unwrap_or_default(),
+                log: log(worker),
+            };
+            match self.handles.get(worker) {
+                // One that has ended is found by `ended`, which ends the process.
+                Some(handle) => drop(handle.send(Message::Swap(swap))),
+                None => self.handles.push(self.start(worker, swap)?),
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&self, worker: usize, first: Swap) -> Result<Handle, NotStarted> {
+        let handle = worker::start(Start {
+            worker,
+            driver: self.plan.driver,
+            metrics: self.registry.worker(),
+            connections_max: self.plan.connections_max,
+            first,
+        })?;
+        let driver = handle.driver.kind.as_str();
+        self.registry.worker().of(worker).driver.get_or_init(|| driver);
+        // Every worker meets the same kernel: one line for all.
+        if worker == 0 {
+            match &handle.driver.fallback_reason {
+                Some(reason) => tracing::warn!(driver, reason, "io_uring cannot be used"),
+                None => tracing::info!(driver, "I/O driver chosen"),
+            }
+        }
+        Ok(handle)
+    }
+
+    /// A worker that has ended by itself.
+    pub(super) fn ended(&self) -> Option<usize> {
+        self.handles.iter().position(Handle::is_finished)
+    }
+
+    /// Asks every worker for a sign of life; the answer comes with the future, within a bound.
+    pub(super) fn ping(&self) -> impl Future<Output = Result<(), String>> + use<> {
+        let pings: Vec<_> = self
+            .handles
+            .iter()
+            .map(|handle| {
+                let (ask, answered) = oneshot::channel();
+                handle.send(Message::Ping(ask));
+                answered
+            })
+            .collect();
+        all_answer(pings)
+    }
+
+    /// Tells every worker to end by `until`. What is received tells whether all ended well; nothing is, when no thread
+    /// could be started to wait for them.
+    pub(super) fn drain(&mut self, until: Instant) -> oneshot::Receiver<bool> {
+        let handles = std::mem::take(&mut self.handles);
+        for handle in &handles {
+            handle.send(Message::Drain(until));
+        }
+        let (tell, told) = oneshot::channel();
+        let wait = move || {
+            let failed = handles
+                .into_iter()
+                .map(Handle::join)
+                .filter(|ended_well| !ended_well)
+                .count();
+            // Nobody listens any more if the process was told to end at once.
+            let _ = tell.send(failed == 0);
+        };
+        if let Err(error) = thread::Builder::new().name("drain".to_owned()).spawn(wait) {
+            tracing::error!(%error, "cannot wait for the workers");
+        }
+        told
+    }
+}
+
+/// Waits for all within one [`PING_TIMEOUT`] and names those that are silent.
+async fn all_answer(pings: Vec<oneshot::Receiver<()>>) -> Result<(), String> {
+    let until = tokio::time::Instant::now() + PING_TIMEOUT;
+    let mut silent = Vec::new();
+    for (worker, ping) in pings.into_iter().enumerate() {
+        if !matches!(tokio::time::timeout_at(until, ping).await, Ok(Ok(()))) {
+            silent.push(worker.to_string());
+        }
+    }
+    match silent.len() {
+        0 => Ok(()),
+        1 => Err(format!("worker {} does not answer", silent[0])),
+        _ => Err(format!("workers {} do not answer", silent.join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_worker_gets_a_socket_for_each_address() {
+        let free = sluice_io::bind(([127, 0, 0, 1], 0).into(), 1).unwrap();
+        let address = std::net::TcpListener::from(free).local_addr().unwrap();
+        let sockets = bind(&[(address, 16)], 3).unwrap();
+        assert_eq!(sockets.len(), 3);
+        assert!(
+            sockets
+                .iter()
+                .all(|worker| worker.len() == 1 && worker[0].0 == address)
+        );
+    }
+
+    #[test]
+    fn a_clash_is_named_and_binds_nothing() {
+        // Without SO_REUSEPORT, as another program has it.
+        let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = taken.local_addr().unwrap();
+        let failures = bind(&[(address, 16)], 2).unwrap_err();
+        assert_eq!(failures.len(), 1);
+        assert_eq!(failures[0].0, address);
+        assert_eq!(failures[0].1.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn connections_leave_room_for_backends_and_files() {
+        let each = |workers, descriptors| Plan::new(workers, DriverChoice::Auto, descriptors).connections_max;
+        assert_eq!(each(4, 1_048_576), (1_048_576 - 256) / 8);
+        assert_eq!(each(1, 100), 1);
+        assert_eq!(each(1, u64::MAX), u32::MAX);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silent_workers_are_named() {
+        let (answers, first) = oneshot::channel();
+        answers.send(()).unwrap();
+        let (_silent, second) = oneshot::channel();
+        let (gone, third) = oneshot::channel();
+        drop(gone);
+        assert_eq!(
+            all_answer(vec![first, second, third]).await,
+            Err("workers 1, 2 do not answer".to_owned())
+        );
+        assert_eq!(all_answer(Vec::new()).await, Ok(()));
+    }
+}

@@ -1,0 +1,235 @@
+//! A load of the configuration as a transaction: everything that can fail is done before anything goes live.
+//!
+//! Owns the steps from text to a [`Candidate`]. Refuses to publish: a candidate that is dropped has changed nothing.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    net::SocketAddr,
+    sync::Arc,
+};
+
+use sluice_config::{
+    Model, Source,
+    model::{Address, Listener},
+};
+
+use super::fleet::{self, Sockets};
+use crate::access_log::Sink;
+
+/// A configuration that is ready to go live.
+pub(super) struct Candidate {
+    pub(super) sources: Vec<Source>,
+    pub(super) model: Arc<Model>,
+    /// Of the listeners that are new in it.
+    pub(super) sockets: Sockets,
+    /// Where its access log goes, if that is new in it; `Some(None)` is nowhere.
+    pub(super) sink: Option<Option<Sink>>,
+    /// The names its endpoints are known by.
+    pub(super) names: BTreeSet<String>,
+}
+
+/// Why a load was refused.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// The text is wrong; each problem with its place.
+    Config(Vec<String>),
+    /// The text is right, the system refuses what it asks for.
+    System(Vec<String>),
+}
+
+impl Refusal {
+    pub(super) fn problems(&self) -> &[String] {
+        match self {
+            Self::Config(problems) | Self::System(problems) => problems,
+        }
+    }
+}
+
+/// Loads and checks `sources`, and gets from the system what is new against `running`.
+///
+/// # Errors
+/// All that is wrong; what was bound or opened is given back.
+pub(super) fn prepare(
+    sources: Vec<Source>,
+    running: Option<&Model>,
+    workers: impl Fn(&Model) -> usize,
+) -> Result<Candidate, Refusal> {
+    let loaded = sluice_config::load(&sources);
+    let model = loaded
+        .model
+        .map_err(|problems| Refusal::Config(problems.iter().map(ToString::to_string).collect()))?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    for change in needs_restart(running, &model) {
+        tracing::warn!("{change} is read at start only: restart to make the change work");
+    }
+    let sockets = fleet::bind(&new_addresses(running, &model), workers(&model)).map_err(|failures| {
+        let words = failures.into_iter().map(|(address, error)| {
+            let listener = model.listeners.iter().find(|listener| listener.bind == address);
+            let which = listener.map(|listener| format!("{}: listener {}: ", listener.place, listener.name));
+            format!("{}cannot listen on {address}: {error}", which.unwrap_or_default())
+        });
+        Refusal::System(words.collect())
+    })?;
+    let sink = new_sink(running, &model).map_err(|problem| Refusal::System(vec![problem]))?;
+    Ok(Candidate {
+        sources,
+        names: names(&model),
+        model: Arc::new(model),
+        sockets,
+        sink,
+    })
+}
+
+/// Opens where the access log of `model` goes.
+///
+/// # Errors
+/// What the system said.
+pub(super) fn open_sink(model: &Model) -> Result<Option<Sink>, String> {
+    let opened = model.access_log.as_ref().map(|target| {
+        Sink::open(target).map_err(|error| format!("accessLog: cannot open {target:?}: {error}"))
+    });
+    opened.transpose()
+}
+
+fn new_sink(running: Option<&Model>, model: &Model) -> Result<Option<Option<Sink>>, String> {
+    if running.is_some_and(|running| running.access_log == model.access_log) {
+        return Ok(None);
+    }
+    open_sink(model).map(Some)
+}
+
+/// Addresses and backlogs of listeners that `running` has not. A listener is known by its address: one that only
+/// changes its name keeps its socket.
+fn new_addresses(running: Option<&Model>, model: &Model) -> Vec<(SocketAddr, u32)> {
+    let bound: HashSet<SocketAddr> = listeners(running).map(|listener| listener.bind).collect();
+    let new = model
+        .listeners
+        .iter()
+        .filter(|listener| !bound.contains(&listener.bind));
+    new.map(|listener| (listener.bind, listener.backlog)).collect()
+}
+
+fn listeners(model: Option<&Model>) -> impl Iterator<Item = &Listener> {
+    model.into_iter().flat_map(|model| &model.listeners)
+}
+
+/// What differs and cannot change while the process runs.
+fn needs_restart(running: Option<&Model>, model: &Model) -> Vec<String> {
+    let Some(running) = running else {
+        return Vec::new();
+    };
+    let mut changes = Vec::new();
+    if running.workers != model.workers {
+        changes.push("workers".to_owned());
+    }
+    if running.admin != model.admin {
+        changes.push("admin.bind".to_owned());
+    }
+    for listener in &model.listeners {
+        let old = running.listeners.iter().find(|old| old.bind == listener.bind);
+        if old.is_some_and(|old| old.backlog != listener.backlog) {
+            changes.push(format!("the backlog of listener {}", listener.name.as_str()));
+        }
+    }
+    changes
+}
+
+pub(super) fn names(model: &Model) -> BTreeSet<String> {
+    let endpoints = model.services.iter().flat_map(|service| &service.endpoints);
+    endpoints
+        .filter_map(|endpoint| match &endpoint.address {
+            Address::Dns(name, _) => Some(name.clone()),
+            Address::Ip(_) => None,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sources(text: &str) -> Vec<Source> {
+        vec![Source {
+            name: "a.yaml".to_owned(),
+            text: text.to_owned(),
+        }]
+    }
+
+    fn yaml(port: u16, more: &str) -> Vec<Source> {
+        sources(&format!(
+            "listeners: [{{ name: web, bind: \"127.0.0.1:{port}\" }}]\n\
+             routes: [{{ name: all, rules: [{{ backends: [{{ service: one }}] }}] }}]\n\
+             services: [{{ name: one, endpoints: [{{ address: \"one.example:80\" }}] }}]\n{more}"
+        ))
+    }
+
+    fn free_port() -> u16 {
+        std::net::TcpListener::bind(("127.0.0.1", 0))
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port()
+    }
+
+    #[test]
+    fn a_candidate_has_what_is_new() {
+        let port = free_port();
+        let first = prepare(yaml(port, ""), None, |_| 2).ok().unwrap();
+        assert_eq!(first.sockets.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
+        assert!(first.sink.is_some());
+        assert!(first.names.iter().eq(["one.example"]));
+
+        let second = prepare(yaml(port, ""), Some(&first.model), |_| 2).ok().unwrap();
+        assert_eq!(second.sockets.iter().map(Vec::len).collect::<Vec<_>>(), [0, 0]);
+        assert!(second.sink.is_none());
+    }
+
+    #[test]
+    fn every_problem_is_told_with_its_place() {
+        let refusal = prepare(sources("listners: []\nroutes: 3\n"), None, |_| 1)
+            .err()
+            .unwrap();
+        let Refusal::Config(problems) = refusal else {
+            panic!("{refusal:?}")
+        };
+        assert!(problems.len() >= 2, "{problems:?}");
+        assert!(
+            problems.iter().all(|problem| problem.starts_with("a.yaml:")),
+            "{problems:?}"
+        );
+    }
+
+    #[test]
+    fn a_clash_of_ports_and_a_log_that_cannot_be_opened_refuse_the_whole() {
+        let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let refusal = prepare(yaml(port, ""), None, |_| 1).err().unwrap();
+        assert!(matches!(refusal, Refusal::System(_)));
+        assert!(
+            refusal.problems()[0].contains(&format!("127.0.0.1:{port}")),
+            "{refusal:?}"
+        );
+
+        let refusal = prepare(
+            yaml(free_port(), "accessLog: { output: /no/such/folder/log }\n"),
+            None,
+            |_| 1,
+        );
+        let refusal = refusal.err().unwrap();
+        assert!(
+            refusal.problems()[0].contains("/no/such/folder/log"),
+            "{refusal:?}"
+        );
+    }
+
+    #[test]
+    fn what_needs_a_restart_is_named() {
+        let model = |more: &str| sluice_config::load(&yaml(8080, more)).model.unwrap();
+        let old = model("");
+        assert_eq!(needs_restart(None, &old), [""; 0]);
+        let new = model("workers: 3\nadmin: { bind: \"127.0.0.1:9999\" }\n");
+        assert_eq!(needs_restart(Some(&old), &new), ["workers", "admin.bind"]);
+    }
+}

@@ -1,0 +1,226 @@
+//! One request, told from top to bottom: route, limit, pick, send, retry, answer.
+//!
+//! Owns the order of these steps. Each decision is `sluice_routing`'s, each byte `http`'s and `wire`'s, each
+//! connection `upstream`'s.
+
+mod account;
+mod attempt;
+mod client;
+mod context;
+mod current;
+mod deliver;
+mod own;
+mod plan;
+mod retries;
+mod tunnel;
+mod upload;
+
+use std::{future::poll_fn, task::Poll, time::Duration};
+
+use sluice_config::model::{self, Sticky};
+use sluice_routing::split;
+
+pub use client::{Client, Elapsed, Next, Watchdog};
+pub use context::Context;
+pub use current::Current;
+
+use account::Account;
+use attempt::Try;
+use client::{Stall, earlier};
+use plan::Plan;
+use retries::{Again, Retries};
+use upload::Upload;
+
+use crate::{
+    answer,
+    error::Failure,
+    snapshot::{Action, Rule, Split},
+    upstream::{Pick, Service},
+};
+
+/// One request on its way, with all it needs.
+struct Exchange<'a> {
+    context: &'a Context,
+    /// What was live when it began; it ends on it.
+    current: &'a Current,
+    client: &'a mut Client,
+    account: Account<'a>,
+}
+
+/// Serves the request whose head the client has sent, to its end. Gives what follows on the connection.
+pub async fn serve(context: &Context, current: &Current, client: &mut Client) -> Next {
+    let mut exchange = Exchange::open(context, current, client);
+    let next = match exchange.respond().await {
+        Ok(next) => next,
+        Err(failure) => exchange.refuse(failure).await,
+    };
+    exchange.account.close(context, exchange.client);
+    next
+}
+
+/// Answers a request that failed before its head was whole or well.
+pub async fn refuse(context: &Context, current: &Current, client: &mut Client, failure: Failure) -> Next {
+    let mut exchange = Exchange::open(context, current, client);
+    let next = exchange.refuse(failure).await;
+    exchange.account.close(context, exchange.client);
+    next
+}
+
+impl<'a> Exchange<'a> {
+    fn open(context: &'a Context, current: &'a Current, client: &'a mut Client) -> Self {
+        let account = Account::open(context, current, client);
+        Self {
+            context,
+            current,
+            client,
+            account,
+        }
+    }
+
+    /// Route, then act as the rule says.
+    async fn respond(&mut self) -> Result<Next, Failure> {
+        let snapshot = &self.current.snapshot;
+        let listener = &snapshot.listeners[self.client.listener.0];
+        let found = listener
+            .table
+            .find(&self.client.request)
+            .ok_or(Failure::NoRoute)?;
+        let index = snapshot.rule_index(&found);
+        let rule = &snapshot.rules[index];
+        self.account.routed(rule);
+        self.client.limit_body(listener.settings.body_bytes_max)?;
+        match &rule.action {
+            Action::Direct {
+                direct,
+                edits,
+                served,
+            } => {
+                self.account.served_by(served);
+                Ok(self.direct(direct, edits).await)
+            }
+            Action::Redirect {
+                redirect,
+                edits,
+                served,
+            } => {
+                self.account.served_by(served);
+                Ok(self.redirect(redirect, found.prefix_bytes, edits).await)
+            }
+            Action::Forward {
+                split,
+                sticky,
+                rewrite,
+            } => {
+                let share = self.choose(split, sticky.as_ref(), index)?;
+                self.account.shared(self.current, share);
+                let plan = Plan::new(&self.client.request, rewrite.as_ref(), found.prefix_bytes, share);
+                self.forward(rule, index, &plan).await
+            }
+        }
+    }
+
+    /// Which share of the split takes it: always the same for a client that is tied, in turn for others.
+    fn choose(
+        &self,
+        split: &'a Split,
+        sticky: Option<&Sticky>,
+        rule: usize,
+    ) -> Result<&'a crate::snapshot::Backend, Failure> {
+        let client = self.account.forwarded.client();
+        let tied = sticky.and_then(|sticky| plan::sticky_hash(sticky, &self.client.request, client));
+        let picked = match tied {
+            Some(hash) => split::sticky_pick(&split.weights, &split.keys, hash),
+            None => self.current.turns[rule].split(),
+        };
+        let share = &split.backends[picked.ok_or(Failure::NoEndpoint)?];
+        share.picks.of(self.context.worker).inc();
+        Ok(share)
+    }
+
+    /// Pick an endpoint, send, and either deliver what comes back or try again.
+    async fn forward(&mut self, rule: &'a Rule, index: usize, plan: &Plan<'a>) -> Result<Next, Failure> {
+        let service = &self.current.services[plan.share.service.0];
+        let _slot = service.admit().ok_or(Failure::Overloaded)?;
+        let mut retries = Retries::new(
+            self.context,
+            rule,
+            self.current.turns[index].budget(),
+            self.client,
+        );
+        loop {
+            let pick = self.pick(service, &retries)?;
+            let (again, failure) = match self.attempt(service, &pick, plan, &mut retries).await? {
+                Try::Answered(lease) => {
+                    match retries.after_status(self.context, self.client, &mut self.account) {
+                        Again::No => return self.deliver(service, plan.share, lease, retries).await,
+                        Again::After(wait) => (Again::After(wait), Failure::UpstreamReset),
+                    }
+                }
+                Try::Failed {
+                    failure,
+                    answer_begun,
+                } => {
+                    service.failed(&pick, self.context.io.now());
+                    let account = &mut self.account;
+                    let again = retries.after_failure(
+                        self.context,
+                        account,
+                        failure,
+                        pick.endpoint.address,
+                        answer_begun,
+                    );
+                    (again, retries::failure_of(failure))
+                }
+            };
+            match again {
+                Again::After(wait) => self.wait(wait).await?,
+                Again::No => return Err(failure),
+            }
+        }
+    }
+
+    /// The endpoint for the next try.
+    fn pick(&self, service: &Service, retries: &Retries<'_>) -> Result<Pick, Failure> {
+        let now = self.context.io.now();
+        self.context
+            .with_rng(|rng| service.pick(retries.tried(), now, rng))
+            .ok_or(Failure::NoEndpoint)
+    }
+
+    /// Waits before the next try, unless the client leaves.
+    async fn wait(&mut self, wait: Duration) -> Result<(), Failure> {
+        if wait.is_zero() {
+            return Ok(());
+        }
+        let client = &mut *self.client;
+        let broken = poll_fn(|cx| match client.wire.poll_closed(cx) {
+            Poll::Ready(Err(_)) => Poll::Ready(()),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+        });
+        let until = self.context.io.now() + wait;
+        match client.watchdog.until(Some(until), broken).await {
+            Ok(()) => Err(Failure::ClientGone),
+            Err(Elapsed) => Ok(()),
+        }
+    }
+
+    /// Answers a failure, or cuts the message that has begun.
+    async fn refuse(&mut self, failure: Failure) -> Next {
+        self.account.failed(failure);
+        match answer::to(failure) {
+            Some(answer) if !self.client.answered => self.failure(&answer).await,
+            Some(_) => self.cut(),
+            None => Next::Abort,
+        }
+    }
+
+    /// The listener's settings.
+    fn settings(&self) -> &'a model::Listener {
+        &self.current.snapshot.listeners[self.client.listener.0].settings
+    }
+
+    /// Bytes that may wait to be sent in one direction: half of its bound, the other half waits to be read.
+    fn high_water(&self) -> usize {
+        usize::try_from(self.settings().buffer_bytes_max.bytes() / 2).unwrap_or(usize::MAX)
+    }
+}

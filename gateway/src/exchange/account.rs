@@ -1,0 +1,182 @@
+//! What is told of a request when it is over: counters and the access log.
+
+use std::{
+    cell::OnceCell,
+    net::SocketAddr,
+    time::{Instant, SystemTime},
+};
+
+use sluice_config::model::ListenerId;
+
+use super::{Client, Context, Current};
+use crate::{
+    access_log::{Entry, Reason},
+    error::Failure,
+    http::{Forwarded, Known, RequestId, Scheme, Version},
+    metrics::{PerWorker, RequestCounters, RetryOutcome},
+    snapshot::{Backend, Listener, Rule, Served},
+};
+
+/// The notes of one request.
+pub(super) struct Account<'a> {
+    /// The status the client gets.
+    pub(super) status: Option<u16>,
+    /// Why there was no further try, where one was wished for.
+    pub(super) gave_up: Option<RetryOutcome>,
+    /// What the client may be believed about itself.
+    pub(super) forwarded: Forwarded,
+    /// The id given to a request that came without one.
+    pub(super) made_id: OnceCell<RequestId>,
+    endpoint: Option<SocketAddr>,
+    attempts: u32,
+    try_started: Option<Instant>,
+    answered_at: Option<Instant>,
+    served: Option<&'a PerWorker<RequestCounters>>,
+    listener: &'a Listener,
+    listener_id: ListenerId,
+    rule: Option<&'a Rule>,
+    service: Option<&'a str>,
+    failure: Option<Failure>,
+    started: Instant,
+    counted: bool,
+    bytes_before: (u64, u64),
+}
+
+impl<'a> Account<'a> {
+    /// Opens at the end of the request's head.
+    #[must_use]
+    pub(super) fn open(context: &Context, current: &'a Current, client: &mut Client) -> Self {
+        let listener = &current.snapshot.listeners[client.listener.0];
+        let trusted = &listener.settings.trusted_proxies;
+        Self {
+            listener_id: client.listener,
+            endpoint: None,
+            status: None,
+            attempts: 0,
+            gave_up: None,
+            try_started: None,
+            answered_at: None,
+            served: Some(&listener.unrouted),
+            forwarded: Forwarded::read(&mut client.request, client.peer.ip(), trusted, Scheme::Http),
+            made_id: OnceCell::new(),
+            listener,
+            rule: None,
+            service: None,
+            failure: None,
+            started: context.io.now(),
+            counted: false,
+            bytes_before: client.bytes_before,
+        }
+    }
+
+    /// A rule took it.
+    pub(super) const fn routed(&mut self, rule: &'a Rule) {
+        self.rule = Some(rule);
+    }
+
+    /// A share of the rule's split took it.
+    pub(super) fn shared(&mut self, current: &'a Current, share: &'a Backend) {
+        self.service = Some(current.services[share.service.0].name.as_str());
+        self.served_by(&share.served);
+    }
+
+    /// These counters are for it.
+    pub(super) fn served_by(&mut self, served: &'a Served) {
+        self.served = served.by(self.listener_id);
+    }
+
+    /// A try begins.
+    pub(super) const fn tries(&mut self, endpoint: SocketAddr, now: Instant) {
+        self.endpoint = Some(endpoint);
+        self.attempts += 1;
+        self.try_started = Some(now);
+        self.answered_at = None;
+    }
+
+    /// The endpoint of the last try.
+    pub(super) const fn endpoint(&self) -> Option<SocketAddr> {
+        self.endpoint
+    }
+
+    /// The try's response head is there.
+    pub(super) const fn answered_at(&mut self, now: Instant) {
+        self.answered_at = Some(now);
+    }
+
+    /// It failed.
+    pub(super) const fn failed(&mut self, failure: Failure) {
+        self.failure = Some(failure);
+    }
+
+    /// Counts it: at its end, or when a tunnel opens, whose end may be hours away.
+    pub(super) fn count(&mut self, context: &Context) {
+        if std::mem::replace(&mut self.counted, true) {
+            return;
+        }
+        let metrics = self.listener.metrics.of(context.worker);
+        metrics
+            .request_duration
+            .observe(context.io.now().saturating_duration_since(self.started));
+        if let Some(Failure::BadRequest { rule, .. }) = self.failure {
+            metrics.count_bad_request(rule);
+        }
+        if let Some(served) = self.served {
+            served.of(context.worker).count(self.status);
+        }
+    }
+
+    /// Closes at the end of the response.
+    pub(super) fn close(mut self, context: &Context, client: &Client) {
+        self.count(context);
+        let (received, sent) = client.wire.bytes();
+        let metrics = self.listener.metrics.of(context.worker);
+        let (received, sent) = (received - self.bytes_before.0, sent - self.bytes_before.1);
+        metrics.bytes_received.add(received);
+        metrics.bytes_sent.add(sent);
+        if let Some(log) = context.log.borrow_mut().as_mut() {
+            log.write(&self.entry(context, client, received, sent));
+        }
+    }
+
+    fn entry<'e>(&'e self, context: &Context, client: &'e Client, received: u64, sent: u64) -> Entry<'e> {
+        let request = &client.request;
+        let duration = context.io.now().saturating_duration_since(self.started);
+        let request_id = request
+            .request_id()
+            .or_else(|| self.made_id.get().map(RequestId::as_str))
+            .unwrap_or_default();
+        Entry {
+            time: SystemTime::now(),
+            listener: self.listener.settings.name.as_str(),
+            route: self.rule.map(|rule| rule.route.as_str()),
+            rule: self.rule.map(|rule| rule.name.as_str()),
+            service: self.service,
+            endpoint: self.endpoint,
+            method: request.method().as_bytes(),
+            host: request.host().as_bytes(),
+            path: request.target().as_bytes(),
+            status: self.status,
+            reason: self.failure.map(|failure| {
+                let (name, detail) = failure.reason();
+                Reason { name, detail }
+            }),
+            duration,
+            upstream: self
+                .answered_at
+                .zip(self.try_started)
+                .map(|(answered, started)| answered.saturating_duration_since(started)),
+            attempts: self.attempts,
+            retry: self.gave_up,
+            bytes_received: received,
+            bytes_sent: sent,
+            client: self.forwarded.client(),
+            peer: client.peer,
+            request_id: request_id.as_bytes(),
+            user_agent: request.fields().first(Known::UserAgent),
+            protocol: match request.version() {
+                Version::V10 => "HTTP/1.0",
+                Version::V11 => "HTTP/1.1",
+            },
+        }
+    }
+}

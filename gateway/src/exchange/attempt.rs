@@ -1,0 +1,196 @@
+//! One try: a connection, the request on it, and the head of what comes back.
+
+use std::{
+    future::poll_fn,
+    task::{Context as TaskContext, Poll},
+    time::Instant,
+};
+
+use sluice_routing::retry;
+
+use super::{Elapsed, Exchange, Plan, Retries, Stall, earlier};
+use crate::{
+    error::Failure,
+    http::{Asked, HeadLimits, Method},
+    upstream::{self, Lease, Pick, Service},
+    wire::NoHead,
+};
+
+/// What a try came to.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives on the stack of one request; a box would be an allocation each"
+)]
+pub(super) enum Try {
+    /// The head of a final response is in `client.response`.
+    Answered(Lease),
+    /// No answer; another try may do better.
+    Failed {
+        /// How.
+        failure: retry::Failure,
+        /// Part of an answer had come.
+        answer_begun: bool,
+    },
+}
+
+/// Why the wait for a head ended.
+enum Heard {
+    /// A response head, interim or final.
+    Head,
+    /// No answer.
+    Nothing {
+        failure: retry::Failure,
+        answer_begun: bool,
+    },
+}
+
+impl Exchange<'_> {
+    /// Sends the request to the endpoint picked and reads until a final response head.
+    ///
+    /// # Errors
+    /// What no other try can mend: the client failed, the request's time is over, the backend broke HTTP.
+    pub(super) async fn attempt(
+        &mut self,
+        service: &Service,
+        pick: &Pick,
+        plan: &Plan<'_>,
+        retries: &mut Retries<'_>,
+    ) -> Result<Try, Failure> {
+        let started = self.context.io.now();
+        retries.begin();
+        self.account.tries(pick.endpoint.address, started);
+        let Some(mut lease) = self.connect(service, pick, retries, started).await? else {
+            return Ok(Try::Failed {
+                failure: retry::Failure::ConnectFailure,
+                answer_begun: false,
+            });
+        };
+        retries.sent_on(&lease);
+        plan.write(self.context, self.client, &self.account, &mut lease.wire);
+        retries.upload.restart(&mut lease.wire);
+        loop {
+            match self.hear(&mut lease, retries).await? {
+                Heard::Nothing {
+                    failure,
+                    answer_begun,
+                } => {
+                    return Ok(Try::Failed {
+                        failure,
+                        answer_begun,
+                    });
+                }
+                Heard::Head if self.client.response.is_interim() => self.pass_interim(retries)?,
+                Heard::Head => break,
+            }
+        }
+        let now = self.context.io.now();
+        service.succeeded(pick, now);
+        self.account.answered_at(now);
+        service
+            .metrics()
+            .upstream_duration
+            .observe(now.saturating_duration_since(started));
+        Ok(Try::Answered(lease))
+    }
+
+    /// A connection: a kept one, unless the last turned out to be stale, or a new one. `None` when there is none.
+    async fn connect(
+        &mut self,
+        service: &Service,
+        pick: &Pick,
+        retries: &Retries<'_>,
+        now: Instant,
+    ) -> Result<Option<Lease>, Failure> {
+        if !retries.wants_new_connection()
+            && let Some(lease) = Lease::pooled(service, &pick.endpoint, now)
+        {
+            return Ok(Some(lease));
+        }
+        self.client.wire.start_flush();
+        let bound = now + service.settings.connect_timeout.duration();
+        let options = upstream::socket_options(self.settings());
+        let connecting = Lease::connect(&self.context.io, service, &pick.endpoint, &options);
+        let connected = self
+            .client
+            .watchdog
+            .until(earlier(Some(bound), retries.deadline), connecting)
+            .await;
+        if let Ok(Ok(lease)) = connected {
+            return Ok(Some(lease));
+        }
+        service.metrics().connect_failures.inc();
+        match connected {
+            Err(Elapsed) if retries.is_late(self.context.io.now()) => Err(Failure::RequestTimeout),
+            _ => Ok(None),
+        }
+    }
+
+    /// Waits for a response head while the request's body still goes out.
+    async fn hear(&mut self, lease: &mut Lease, retries: &mut Retries<'_>) -> Result<Heard, Failure> {
+        let body_idle = self.settings().body_idle_timeout.duration();
+        let mut stall = Stall::new(self.context.io.now(), body_idle);
+        self.client.wire.start_flush();
+        lease.wire.start_flush();
+        poll_fn(|cx| self.poll_hear(lease, retries, &mut stall, cx)).await
+    }
+
+    fn poll_hear(
+        &mut self,
+        lease: &mut Lease,
+        retries: &mut Retries<'_>,
+        stall: &mut Stall,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<Heard, Failure>> {
+        let high_water = self.high_water();
+        let client = &mut *self.client;
+        if let Poll::Ready(Err(failure)) = retries.upload.poll(client, &mut lease.wire, high_water, cx) {
+            return Poll::Ready(Err(failure));
+        }
+        let uploaded = retries.upload.done || retries.upload.broken;
+        let request = &client.request;
+        let asked = Asked {
+            head: request.method_kind() == Method::Head,
+            upgrade: request.upgrade(),
+        };
+        match lease
+            .wire
+            .poll_response(&mut client.response, &HeadLimits::RESPONSE, asked, cx)
+        {
+            Poll::Ready(Ok(())) => return Poll::Ready(Ok(Heard::Head)),
+            Poll::Ready(Err(NoHead::Bad(bad))) => {
+                return Poll::Ready(Err(Failure::UpstreamProtocol(bad.rule)));
+            }
+            Poll::Ready(Err(NoHead::Closed { begun })) => {
+                return Poll::Ready(Ok(Heard::Nothing {
+                    failure: retry::Failure::Reset,
+                    answer_begun: begun,
+                }));
+            }
+            Poll::Pending => {}
+        }
+        let now = self.context.io.now();
+        let left = if uploaded {
+            client.waits_until(now, cx)?
+        } else {
+            None
+        };
+        let bound = if uploaded {
+            retries.backend_deadline(now)
+        } else {
+            Some(stall.deadline(client.wire.progress() + lease.wire.progress(), now))
+        };
+        match client
+            .watchdog
+            .poll(cx, earlier(earlier(bound, left), retries.deadline))
+        {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(()) if left.is_some_and(|left| left <= now) => Poll::Ready(Err(Failure::ClientGone)),
+            Poll::Ready(()) if retries.is_late(now) => Poll::Ready(Err(Failure::RequestTimeout)),
+            Poll::Ready(()) if uploaded || lease.wire.queued() > 0 => Poll::Ready(Ok(Heard::Nothing {
+                failure: retry::Failure::Timeout,
+                answer_begun: false,
+            })),
+            Poll::Ready(()) => Poll::Ready(Err(Failure::ClientTimeout)),
+        }
+    }
+}

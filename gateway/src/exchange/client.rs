@@ -1,0 +1,216 @@
+//! The client's side of one request, as the exchange sees it.
+
+use std::{
+    net::SocketAddr,
+    task::{Context as TaskContext, Poll},
+    time::{Duration, Instant},
+};
+
+use sluice_config::{
+    defaults,
+    model::{ByteSize, ListenerId},
+};
+use sluice_io::{Timer, drain::Watch};
+
+use crate::{
+    error::Failure,
+    http::{Framing, RequestHead, ResponseHead},
+    wire::Wire,
+};
+
+/// A client with a request on the way.
+pub struct Client {
+    /// Its connection.
+    pub wire: Wire,
+    /// The request's head.
+    pub request: RequestHead,
+    /// Room for the head of the backend's response.
+    pub response: ResponseHead,
+    /// Who it is.
+    pub peer: SocketAddr,
+    /// The listener it came by, in the snapshot of this request.
+    pub listener: ListenerId,
+    /// Bounds every wait.
+    pub watchdog: Watchdog,
+    /// Tells when its listener drains.
+    pub drain: Watch,
+    /// The connection ends after this request, whatever the client wants.
+    pub closing: bool,
+    /// The head of a final response has been written.
+    pub answered: bool,
+    /// The client may still be sending when the connection closes.
+    pub lingers: bool,
+    /// A 100 (Continue) has been passed on.
+    pub continued: bool,
+    /// Largest body of this request; `None` has no bound.
+    pub body_bytes_max: Option<u64>,
+    /// Bytes received and sent before this request.
+    pub bytes_before: (u64, u64),
+    /// It closed its sending side in the middle of this request, and until when that counts as half-closed.
+    half_closed_until: Option<Instant>,
+}
+
+impl Client {
+    /// One that has just connected.
+    #[must_use]
+    pub fn new(wire: Wire, peer: SocketAddr, drain: Watch, watchdog: Watchdog) -> Self {
+        Self {
+            wire,
+            request: RequestHead::default(),
+            response: ResponseHead::default(),
+            peer,
+            listener: ListenerId(0),
+            watchdog,
+            drain,
+            closing: false,
+            answered: false,
+            lingers: false,
+            continued: false,
+            body_bytes_max: None,
+            bytes_before: (0, 0),
+            half_closed_until: None,
+        }
+    }
+
+    /// Begins a request by a listener.
+    pub fn begin(&mut self, listener: ListenerId) {
+        self.listener = listener;
+        self.answered = false;
+        self.continued = false;
+        self.body_bytes_max = None;
+        self.half_closed_until = None;
+        self.bytes_before = self.wire.bytes();
+    }
+
+    /// Bounds the request's body.
+    ///
+    /// # Errors
+    /// When its head announces a larger one.
+    pub fn limit_body(&mut self, most: Option<ByteSize>) -> Result<(), Failure> {
+        self.body_bytes_max = most.map(ByteSize::bytes);
+        match (self.request.framing(), self.body_bytes_max) {
+            (Framing::Length(length), Some(most)) if length > most => Err(Failure::BodyTooLarge),
+            _ => Ok(()),
+        }
+    }
+
+    /// Until when it is still believed to wait for its answer: for ever, unless it closes. A close of its sending side
+    /// looks the same whether it still reads or has left, so it is given a while.
+    ///
+    /// # Errors
+    /// When it has left.
+    pub(super) fn waits_until(
+        &mut self,
+        now: Instant,
+        cx: &mut TaskContext<'_>,
+    ) -> Result<Option<Instant>, Failure> {
+        match self.wire.poll_closed(cx) {
+            Poll::Pending => return Ok(None),
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(_)) => return Err(Failure::ClientGone),
+        }
+        let until = *self
+            .half_closed_until
+            .get_or_insert(now + defaults::HALF_CLOSED_GRACE.duration());
+        if until <= now {
+            Err(Failure::ClientGone)
+        } else {
+            Ok(Some(until))
+        }
+    }
+
+    /// Whether the connection may serve another request after this one.
+    #[must_use]
+    pub fn may_keep_alive(&self) -> bool {
+        !self.closing && self.request.wants_keep_alive() && !self.drain.has_begun()
+    }
+}
+
+/// What follows a request on its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Another request may come.
+    KeepAlive,
+    /// The connection ends once what was written has been sent.
+    Close,
+    /// The connection is reset, so that a message cut short never looks whole.
+    Abort,
+}
+
+/// One timer for all the waits of a connection: each says when it must end.
+pub struct Watchdog(Timer);
+
+impl Watchdog {
+    /// On this timer.
+    #[must_use]
+    pub const fn new(timer: Timer) -> Self {
+        Self(timer)
+    }
+
+    /// Ready when `deadline` has passed; without one never.
+    pub fn poll(&mut self, cx: &mut TaskContext<'_>, deadline: Option<Instant>) -> Poll<()> {
+        let Some(deadline) = deadline else {
+            return Poll::Pending;
+        };
+        self.0.set(deadline);
+        self.0.poll_expired(cx)
+    }
+
+    /// Waits for `future` until `deadline`.
+    ///
+    /// # Errors
+    /// When the deadline passed first.
+    pub async fn until<F: Future>(
+        &mut self,
+        deadline: Option<Instant>,
+        future: F,
+    ) -> Result<F::Output, Elapsed> {
+        let mut future = std::pin::pin!(future);
+        std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => self.poll(cx, deadline).map(|()| Err(Elapsed)),
+        })
+        .await
+    }
+}
+
+/// A deadline passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Elapsed;
+
+/// The earlier of two deadlines, where none is later than any.
+#[must_use]
+pub(super) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// A wait that starts again whenever something moved.
+pub(super) struct Stall {
+    seen: u64,
+    deadline: Instant,
+    bound: Duration,
+}
+
+impl Stall {
+    /// From now on, at most `bound` without progress.
+    #[must_use]
+    pub(super) fn new(now: Instant, bound: Duration) -> Self {
+        Self {
+            seen: 0,
+            deadline: now + bound,
+            bound,
+        }
+    }
+
+    /// The deadline, moved on if `progress` differs from the last time.
+    pub(super) fn deadline(&mut self, progress: u64, now: Instant) -> Instant {
+        if progress != self.seen {
+            self.seen = progress;
+            self.deadline = now + self.bound;
+        }
+        self.deadline
+    }
+}

@@ -1,0 +1,188 @@
+//! What one worker lends to its requests: the snapshot that is live, pools, turns, counters, time and chance.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::poll_fn,
+    rc::Rc,
+    sync::Arc,
+    task::{Poll, Waker},
+    time::{Duration, Instant, SystemTime},
+};
+
+use crate::{
+    access_log::Log,
+    exchange::{Client, Current},
+    http::{RequestHead, ResponseHead},
+    metrics::{PerWorker, WorkerMetrics},
+    snapshot::Snapshot,
+};
+use sluice_io::Io;
+
+/// One worker's own things, shared by its connections.
+pub struct Context {
+    /// Which worker, from 0.
+    pub worker: usize,
+    /// Its executor and driver.
+    pub io: Io,
+    /// Its end of the access log.
+    pub log: RefCell<Option<Log>>,
+    counters: PerWorker<WorkerMetrics>,
+    current: RefCell<Option<Rc<Current>>>,
+    rng: RefCell<fastrand::Rng>,
+    heads: RefCell<Vec<Heads>>,
+    date: RefCell<Date>,
+    connections: Cell<u32>,
+    connections_max: u32,
+    /// Who waits for a connection to end.
+    waiting: RefCell<Vec<Waker>>,
+}
+
+/// A pair of heads, kept for reuse so that a request allocates nothing and an idle connection holds nothing.
+struct Heads {
+    request: RequestHead,
+    response: ResponseHead,
+}
+
+/// The Date field's value (RFC 9110 6.6.1), made once a second.
+struct Date {
+    second: u64,
+    text: String,
+}
+
+impl Context {
+    /// For one worker, on its own thread. `connections_max` is what its share of the file descriptors allows.
+    #[must_use]
+    pub fn new(worker: usize, io: Io, counters: PerWorker<WorkerMetrics>, connections_max: u32) -> Self {
+        Self {
+            worker,
+            io,
+            log: RefCell::new(None),
+            counters,
+            current: RefCell::new(None),
+            rng: RefCell::new(fastrand::Rng::new()),
+            heads: RefCell::new(Vec::new()),
+            date: RefCell::new(Date {
+                second: 0,
+                text: String::new(),
+            }),
+            connections: Cell::new(0),
+            connections_max,
+            waiting: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// Makes a snapshot live for requests to come; those that run end on the one they began with.
+    pub fn swap(&self, snapshot: Arc<Snapshot>, log: Option<Log>) -> Rc<Current> {
+        let before = self.current.take();
+        let next = Rc::new(Current::next(before.as_deref(), snapshot, self.worker));
+        self.current.replace(Some(Rc::clone(&next)));
+        self.log.replace(log);
+        next
+    }
+
+    /// Its counters.
+    #[must_use]
+    pub fn metrics(&self) -> &WorkerMetrics {
+        self.counters.of(self.worker)
+    }
+
+    /// Lends this worker's random numbers.
+    pub fn with_rng<T>(&self, ask: impl FnOnce(&mut fastrand::Rng) -> T) -> T {
+        ask(&mut self.rng.borrow_mut())
+    }
+
+    /// Lends the Date field's value of now.
+    pub fn with_date<T>(&self, write: impl FnOnce(&str) -> T) -> T {
+        let now = SystemTime::now();
+        let second = now
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
+        let mut date = self.date.borrow_mut();
+        if date.second != second {
+            date.second = second;
+            date.text = httpdate::fmt_http_date(now);
+        }
+        write(&date.text)
+    }
+
+    /// Gives a client heads to parse into.
+    pub fn lend_heads(&self, client: &mut Client) {
+        if let Some(heads) = self.heads.borrow_mut().pop() {
+            client.request = heads.request;
+            client.response = heads.response;
+        }
+    }
+
+    /// Takes them back.
+    pub fn return_heads(&self, client: &mut Client) {
+        client.request.reset();
+        client.response.reset();
+        let heads = Heads {
+            request: std::mem::take(&mut client.request),
+            response: std::mem::take(&mut client.response),
+        };
+        let mut kept = self.heads.borrow_mut();
+        if kept.len() < HEADS_KEPT {
+            kept.push(heads);
+        }
+    }
+
+    /// Drops idle upstream connections that closed or were kept long enough.
+    pub fn sweep(&self) {
+        let current = self.current.borrow().clone();
+        for service in current.iter().flat_map(|current| &current.services) {
+            service.sweep(self.io.now());
+        }
+    }
+
+    /// Hands the lines of the access log on.
+    pub fn flush_log(&self) {
+        if let Some(log) = self.log.borrow_mut().as_mut() {
+            log.flush();
+        }
+    }
+
+    /// Whether another client connection may come in.
+    #[must_use]
+    pub fn has_room(&self, snapshot: &Snapshot) -> bool {
+        self.connections.get() < self.connections_max.min(snapshot.model.limits.connections)
+    }
+
+    /// A client connection came in.
+    pub fn connection_opened(&self) {
+        self.connections.set(self.connections.get() + 1);
+    }
+
+    /// A client connection ended.
+    pub fn connection_closed(&self) {
+        self.connections.set(self.connections.get() - 1);
+        for waker in self.waiting.take() {
+            waker.wake();
+        }
+    }
+
+    /// Waits until a client connection ends, at most `longest`.
+    pub async fn room_changed(&self, longest: Duration) {
+        let connections = self.connections.get();
+        let mut longest = std::pin::pin!(self.io.sleep(longest));
+        poll_fn(|cx| {
+            if self.connections.get() < connections {
+                return Poll::Ready(());
+            }
+            self.waiting.borrow_mut().push(cx.waker().clone());
+            longest.as_mut().poll(cx)
+        })
+        .await;
+    }
+
+    /// Waits until no client connection is left, or until a time.
+    pub async fn wait_until_idle(&self, until: Instant) {
+        while self.connections.get() > 0 && self.io.now() < until {
+            self.room_changed(until.saturating_duration_since(self.io.now()))
+                .await;
+        }
+    }
+}
+
+/// Heads kept for reuse: as many requests as are usually in flight on one core.
+const HEADS_KEPT: usize = 256;

@@ -1,0 +1,184 @@
+//! The response on its way to the client, from its head to its last byte.
+
+use std::{
+    future::poll_fn,
+    task::{Poll, ready},
+    time::Instant,
+};
+
+use sluice_config::defaults;
+
+use super::{Elapsed, Exchange, Next, Retries, Stall, Upload, earlier};
+use crate::{
+    error::Failure,
+    http::{Connection, Framing, OutgoingResponse, Version, write_interim, write_response_head},
+    snapshot::Backend,
+    upstream::{Lease, Service},
+    wire::pass::{self, Broken},
+};
+
+impl Exchange<'_> {
+    /// Passes an interim response on (RFC 9110 15.2). HTTP/1.0 knows none.
+    ///
+    /// # Errors
+    /// When the backend sends too many.
+    pub(super) fn pass_interim(&mut self, retries: &mut Retries<'_>) -> Result<(), Failure> {
+        retries.interims += 1;
+        if retries.interims > defaults::INTERIM_RESPONSES_MAX {
+            return Err(Failure::UpstreamProtocol("too_many_interim_responses"));
+        }
+        if self.client.request.version() == Version::V11 {
+            let response = &self.client.response;
+            self.client.wire.append(|out| write_interim(out, response));
+            self.client.continued |= self.client.response.status() == 100;
+            self.client.wire.start_flush();
+        }
+        Ok(())
+    }
+
+    /// Writes the response whose head is in `client.response` and passes its body on.
+    ///
+    /// # Errors
+    /// When the backend fails in the middle, or the time is over: then the client's message must be cut.
+    pub(super) async fn deliver(
+        &mut self,
+        service: &Service,
+        share: &Backend,
+        mut lease: Lease,
+        mut retries: Retries<'_>,
+    ) -> Result<Next, Failure> {
+        let status = self.client.response.status();
+        self.account.status = Some(status);
+        if status == 101 {
+            return Ok(self.tunnel(share, lease).await);
+        }
+        let framing = self
+            .client
+            .response
+            .framing()
+            .towards(self.client.request.version());
+        let keep = self.may_keep_alive(framing, status, &retries.upload);
+        self.write_head(
+            share,
+            framing,
+            if keep {
+                Connection::KeepAlive
+            } else {
+                Connection::Close
+            },
+        );
+        lease.wire.expect_body(self.client.response.framing());
+        self.relay(&mut lease, &mut retries.upload, retries.deadline)
+            .await?;
+        if retries.upload.done && !retries.upload.broken && self.client.response.keeps_alive() {
+            lease.give_back(service, self.context.io.now());
+        }
+        Ok(if keep { self.settle().await } else { Next::Close })
+    }
+
+    /// Writes the final head.
+    pub(super) fn write_head(&mut self, share: &Backend, framing: Framing, connection: Connection) {
+        let client = &mut *self.client;
+        self.context.with_date(|date| {
+            let outgoing = OutgoingResponse {
+                client_version: client.request.version(),
+                framing,
+                connection,
+                edits: &share.response_edits,
+                date,
+            };
+            let response = &client.response;
+            client
+                .wire
+                .append(|out| write_response_head(out, response, &outgoing));
+        });
+        client.answered = true;
+        client.wire.begin_body(framing);
+    }
+
+    /// Whether the client's connection may outlive this response, as far as its head can tell.
+    fn may_keep_alive(&self, framing: Framing, status: u16, upload: &Upload) -> bool {
+        // A client that is still sending what the backend has refused should stop (RFC 9110 15.5, 9112 9.6).
+        let refused_early = status >= 400 && !upload.done;
+        self.client.may_keep_alive() && !upload.broken && framing != Framing::UntilClose && !refused_early
+    }
+
+    /// Moves the response's body to the client while the rest of the request's still goes out.
+    async fn relay(
+        &mut self,
+        lease: &mut Lease,
+        upload: &mut Upload,
+        deadline: Option<Instant>,
+    ) -> Result<(), Failure> {
+        let io = &self.context.io;
+        let buffer = self.high_water();
+        let mut stall = Stall::new(io.now(), self.settings().body_idle_timeout.duration());
+        let client = &mut *self.client;
+        poll_fn(|cx| {
+            if let Poll::Ready(Err(failure)) = upload.poll(client, &mut lease.wire, buffer, cx) {
+                return Poll::Ready(Err(failure));
+            }
+            if let Poll::Ready(passed) =
+                pass::poll_body(&mut lease.wire, &mut client.wire, buffer, |_| {}, cx)
+            {
+                return Poll::Ready(match passed {
+                    Ok(_) => Ok(()),
+                    Err(Broken::Source(error)) => Err(error.of_backend()),
+                    Err(Broken::Sink(_)) => Err(Failure::ClientGone),
+                });
+            }
+            let now = io.now();
+            let left = if upload.done {
+                client.waits_until(now, cx)?
+            } else {
+                None
+            };
+            let bound = stall.deadline(client.wire.progress() + lease.wire.progress(), now);
+            ready!(
+                client
+                    .watchdog
+                    .poll(cx, earlier(earlier(Some(bound), left), deadline))
+            );
+            Poll::Ready(Err(if left.is_some_and(|left| left <= now) {
+                Failure::ClientGone
+            } else if deadline.is_some_and(|deadline| deadline <= now) {
+                Failure::RequestTimeout
+            } else if client.wire.queued() > 0 {
+                Failure::ClientTimeout
+            } else {
+                Failure::BackendTimeout
+            }))
+        })
+        .await
+    }
+
+    /// Cuts a message that has begun, so that it never looks whole: by a close where its framing tells, by a reset
+    /// where it ends with the connection.
+    pub(super) fn cut(&self) -> Next {
+        if self.client.wire.ends_with_connection() {
+            Next::Abort
+        } else {
+            Next::Close
+        }
+    }
+
+    /// Reads what is left of a request whose answer is written, within a bound, so that the next one is never
+    /// mistaken for it (RFC 9112 9.3).
+    pub(super) async fn settle(&mut self) -> Next {
+        let client = &mut *self.client;
+        if client.wire.has_read_body() {
+            return Next::KeepAlive;
+        }
+        client.lingers = true;
+        if client.request.expects_continue() && !client.continued {
+            return Next::Close;
+        }
+        client.wire.start_flush();
+        let deadline = self.context.io.now() + defaults::SETTLE_MAX.duration();
+        let rest = poll_fn(|cx| client.wire.poll_discard_body(defaults::SETTLE_BYTES_MAX, cx));
+        match client.watchdog.until(Some(deadline), rest).await {
+            Ok(true) => Next::KeepAlive,
+            Ok(false) | Err(Elapsed) => Next::Close,
+        }
+    }
+}

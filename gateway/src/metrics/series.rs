@@ -1,0 +1,161 @@
+//! The groups of counters that the rooms of the request path hold, one group for each thing named.
+//!
+//! Owns their shape. Refuses labels and text, but for the closed list of retry outcomes.
+
+use std::sync::OnceLock;
+
+use super::{Counter, Gauge, Histogram};
+
+/// Requests of one listener, route and service, by class of status.
+#[derive(Debug, Default)]
+pub struct RequestCounters {
+    /// Index 0: ended without an answer (the client went away). 1 to 5: the first digit of the status.
+    pub by_class: [Counter; 6],
+}
+
+impl RequestCounters {
+    /// Counts a request that ended with `status`, or with none.
+    pub fn count(&self, status: Option<u16>) {
+        let class = status.map_or(0, |status| usize::from(status / 100));
+        if let Some(counter) = self.by_class.get(class) {
+            counter.inc();
+        }
+    }
+}
+
+/// What one listener saw.
+#[derive(Debug, Default)]
+pub struct ListenerMetrics {
+    /// Connections taken from the kernel and served.
+    pub connections_accepted: Counter,
+    /// Connections closed at once, a limit being reached.
+    pub connections_refused: Counter,
+    /// Connections open now.
+    pub connections_active: Gauge,
+    /// From the end of a request's head to the end of its response.
+    pub request_duration: Histogram,
+    /// Bytes from clients.
+    pub bytes_received: Counter,
+    /// Bytes to clients.
+    pub bytes_sent: Counter,
+    /// Malformed requests by the rule they broke, one for each rule given to
+    /// [`Registry::new`](super::Registry::new).
+    pub(super) bad_requests: OnceLock<Box<[(&'static str, Counter)]>>,
+}
+
+impl ListenerMetrics {
+    /// Counts a malformed request. A rule that is not on the list given to
+    /// [`Registry::new`](super::Registry::new) is not counted.
+    pub fn count_bad_request(&self, rule: &str) {
+        let rules = self.bad_requests.get().map(AsRef::as_ref).unwrap_or_default();
+        if let Some((_, counter)) = rules.iter().find(|(name, _)| *name == rule) {
+            counter.inc();
+        }
+    }
+}
+
+/// What one service did.
+#[derive(Debug, Default)]
+pub struct ServiceMetrics {
+    /// From the pick of an endpoint to the end of the response's head, each try by itself.
+    pub upstream_duration: Histogram,
+    /// Connections made.
+    pub connects: Counter,
+    /// Connections that could not be made, timed out ones too.
+    pub connect_failures: Counter,
+    /// Tries on a kept connection.
+    pub pool_hits: Counter,
+    /// Tries in flight now.
+    pub requests_active: Gauge,
+    /// Kept connections idle now.
+    pub connections_idle: Gauge,
+    /// Requests refused because too many were in flight.
+    pub overloaded: Counter,
+    /// Endpoints left out for failing.
+    pub ejections: Counter,
+}
+
+/// What became of a wish to try again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum RetryOutcome {
+    /// Another try was sent.
+    Retried,
+    /// A later try was answered with what the rule does not retry.
+    Succeeded,
+    /// No attempts were left.
+    Exhausted,
+    /// The budget was spent.
+    Budget,
+    /// The method may not be repeated (RFC 9110 9.2.2).
+    NotIdempotent,
+    /// The body is larger than what is kept for a replay.
+    BodyTooLarge,
+    /// The response had begun.
+    ResponseStarted,
+    /// The request's time was over.
+    Timeout,
+}
+
+impl RetryOutcome {
+    /// How many there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// Every outcome, in the order of the counters.
+    pub const ALL: [Self; 8] = [
+        Self::Retried,
+        Self::Succeeded,
+        Self::Exhausted,
+        Self::Budget,
+        Self::NotIdempotent,
+        Self::BodyTooLarge,
+        Self::ResponseStarted,
+        Self::Timeout,
+    ];
+
+    /// As label and in the access log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Retried => "retried",
+            Self::Succeeded => "succeeded",
+            Self::Exhausted => "exhausted",
+            Self::Budget => "budget",
+            Self::NotIdempotent => "not_idempotent",
+            Self::BodyTooLarge => "body_too_large",
+            Self::ResponseStarted => "response_started",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
+/// Retries of one route.
+#[derive(Debug, Default)]
+pub struct RetryCounters {
+    /// By [`RetryOutcome`].
+    pub by_outcome: [Counter; RetryOutcome::COUNT],
+}
+
+impl RetryCounters {
+    /// Counts one outcome.
+    pub fn count(&self, outcome: RetryOutcome) {
+        self.by_outcome[outcome as usize].inc();
+    }
+}
+
+/// What one worker did, whatever the listener.
+#[derive(Debug, Default)]
+pub struct WorkerMetrics {
+    /// Times accepting stopped for want of file descriptors or room.
+    pub accept_paused: Counter,
+    /// Panics caught.
+    pub panics: Counter,
+    /// Lines of the access log that were dropped.
+    pub access_log_dropped: Counter,
+    /// Generation of the snapshot in use.
+    pub snapshot_generation: Gauge,
+    /// Tunnels open now.
+    pub tunnels_active: Gauge,
+    /// The I/O driver, once chosen: `uring` or `epoll`.
+    pub driver: OnceLock<&'static str>,
+}

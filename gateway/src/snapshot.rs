@@ -1,0 +1,82 @@
+//! What workers act on: a [`Model`] compiled into tables, with its counters attached. It never changes.
+//!
+//! Owns compilation. Refuses the state of a running worker (pools, splits' turns, loads): that is the worker's.
+
+mod listener;
+mod rule;
+mod service;
+
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
+
+use sluice_config::{Model, model::ListenerId};
+
+pub use listener::Listener;
+pub use rule::{Action, Backend, Rule, Served, Split};
+pub use service::{Endpoint, Service};
+
+use crate::metrics::{PerWorker, Registry, RequestCounters};
+
+/// One compiled configuration.
+pub struct Snapshot {
+    /// Counts up from 1 with each configuration that went live.
+    pub generation: u64,
+    /// What it was compiled from.
+    pub model: Arc<Model>,
+    /// By `ListenerId`.
+    pub listeners: Vec<Listener>,
+    /// Every rule of every route, in the order of the model.
+    pub rules: Vec<Rule>,
+    /// By `ServiceId`.
+    pub services: Vec<Service>,
+    /// Index in `rules` of the first rule of each route.
+    first_rule: Vec<usize>,
+}
+
+/// What DNS last said, by name. A name that is missing has no address.
+pub type Resolved = HashMap<String, Vec<IpAddr>>;
+
+/// Compiles a model. Series of metrics come from `registry`, so that they go on over reloads.
+#[must_use]
+pub fn compile(model: Arc<Model>, resolved: &Resolved, registry: &Registry, generation: u64) -> Snapshot {
+    let listeners = (0..model.listeners.len())
+        .map(|id| Listener::compile(&model, ListenerId(id), registry))
+        .collect();
+    let services = model
+        .services
+        .iter()
+        .map(|service| Service::compile(service, resolved, registry))
+        .collect();
+    let mut rules = Vec::new();
+    let mut first_rule = Vec::with_capacity(model.routes.len());
+    for route in &model.routes {
+        first_rule.push(rules.len());
+        rules.extend(
+            route
+                .rules
+                .iter()
+                .map(|rule| Rule::compile(&model, route, rule, registry)),
+        );
+    }
+    Snapshot {
+        generation,
+        listeners,
+        rules,
+        services,
+        first_rule,
+        model,
+    }
+}
+
+impl Snapshot {
+    /// Index in [`Snapshot::rules`] of a rule that a table found.
+    #[must_use]
+    pub fn rule_index(&self, found: &sluice_routing::table::Found) -> usize {
+        self.first_rule[found.route] + found.rule
+    }
+
+    /// The counters of requests that no rule took.
+    #[must_use]
+    pub fn unrouted(&self, listener: ListenerId) -> &PerWorker<RequestCounters> {
+        &self.listeners[listener.0].unrouted
+    }
+}

@@ -1,0 +1,200 @@
+//! The side that faces backends: which endpoint, over which connection.
+//!
+//! Owns, for one worker, each service's endpoints, their loads and health, and the pools of idle connections. All of
+//! it outlives a change of configuration: what stays the same keeps its state.
+
+mod endpoint;
+mod lease;
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    net::SocketAddr,
+    rc::Rc,
+    time::Instant,
+};
+
+use sluice_config::defaults;
+use sluice_io::SocketOptions;
+use sluice_routing::{
+    balance::Balancer,
+    outlier::{EndpointHealth, EndpointSet},
+};
+
+pub use endpoint::Endpoint;
+pub use lease::Lease;
+
+use crate::{
+    metrics::{PerWorker, ServiceMetrics},
+    snapshot::{self, Snapshot},
+};
+
+/// One service as one worker sees it.
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// Its settings, as of the snapshot it was made for.
+    pub settings: sluice_config::model::Service,
+    counters: PerWorker<ServiceMetrics>,
+    worker: usize,
+    endpoints: Vec<Rc<Endpoint>>,
+    balancer: RefCell<Balancer>,
+    health: RefCell<EndpointSet>,
+    active: Rc<Cell<u32>>,
+}
+
+/// The endpoint picked for one try.
+pub struct Pick {
+    /// It.
+    pub endpoint: Rc<Endpoint>,
+    /// Where it stands in its service.
+    index: usize,
+}
+
+/// A place among the requests in flight of a service; given back when dropped.
+pub struct Slot {
+    active: Rc<Cell<u32>>,
+    counters: PerWorker<ServiceMetrics>,
+    worker: usize,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.active.set(self.active.get() - 1);
+        self.counters.of(self.worker).requests_active.dec();
+    }
+}
+
+/// Services of a new snapshot, taking over the state of those that were there before.
+#[must_use]
+pub fn services(snapshot: &Snapshot, before: &[Rc<Service>], worker: usize) -> Vec<Rc<Service>> {
+    let known: HashMap<&str, &Rc<Service>> = before
+        .iter()
+        .map(|service| (service.name.as_str(), service))
+        .collect();
+    let take_over = |compiled: &snapshot::Service| {
+        let name = compiled.settings.name.as_str();
+        Rc::new(Service::next(
+            compiled,
+            known.get(name).map(|service| &***service),
+            worker,
+        ))
+    };
+    snapshot.services.iter().map(take_over).collect()
+}
+
+impl Service {
+    fn next(compiled: &snapshot::Service, before: Option<&Self>, worker: usize) -> Self {
+        let known: HashMap<SocketAddr, (&Rc<Endpoint>, EndpointHealth)> = before
+            .into_iter()
+            .flat_map(|service| {
+                service
+                    .endpoints
+                    .iter()
+                    .zip(service.health.borrow().health().to_vec())
+            })
+            .map(|(endpoint, health)| (endpoint.address, (endpoint, health)))
+            .collect();
+        let (endpoints, health): (Vec<_>, Vec<_>) = compiled
+            .endpoints
+            .iter()
+            .map(|endpoint| match known.get(&endpoint.address) {
+                Some((known, health)) => (Rc::clone(known), *health),
+                None => (
+                    Rc::new(Endpoint::new(endpoint.address)),
+                    EndpointHealth::default(),
+                ),
+            })
+            .unzip();
+        let weights: Vec<u32> = compiled
+            .endpoints
+            .iter()
+            .map(|endpoint| endpoint.weight)
+            .collect();
+        Self {
+            name: compiled.settings.name.as_str().to_owned(),
+            settings: compiled.settings.clone(),
+            counters: compiled.metrics.clone(),
+            worker,
+            endpoints,
+            health: RefCell::new(EndpointSet::new(compiled.settings.outlier, health)),
+            balancer: RefCell::new(Balancer::new(compiled.settings.balance, &weights)),
+            active: before.map_or_else(Rc::default, |service| Rc::clone(&service.active)),
+        }
+    }
+
+    /// Its counters, of this worker.
+    #[must_use]
+    pub fn metrics(&self) -> &ServiceMetrics {
+        self.counters.of(self.worker)
+    }
+
+    /// A place among its requests in flight, or none when `pool.requestsMax` is reached.
+    #[must_use]
+    pub fn admit(&self) -> Option<Slot> {
+        if self.active.get() >= self.settings.pool.requests_max {
+            return None;
+        }
+        self.active.set(self.active.get() + 1);
+        self.metrics().requests_active.inc();
+        Some(Slot {
+            active: Rc::clone(&self.active),
+            counters: self.counters.clone(),
+            worker: self.worker,
+        })
+    }
+
+    /// The endpoint for a try: by balance among those neither ejected nor tried before; where none is left, among
+    /// those not ejected; where all are, among all.
+    #[must_use]
+    pub fn pick(&self, tried: &[SocketAddr], now: Instant, rng: &mut fastrand::Rng) -> Option<Pick> {
+        let load = |index: usize| self.endpoints[index].active();
+        let health = self.health.borrow();
+        let healthy = health.usable(now);
+        let fresh = |index: usize| !tried.contains(&self.endpoints[index].address);
+        let mut balancer = self.balancer.borrow_mut();
+        let index = balancer
+            .pick(load, |index| fresh(index) && healthy(index), rng)
+            .or_else(|| balancer.pick(load, fresh, rng))
+            .or_else(|| balancer.pick(load, |_| true, rng))?;
+        Some(Pick {
+            endpoint: Rc::clone(&self.endpoints[index]),
+            index,
+        })
+    }
+
+    /// A try there was answered.
+    pub fn succeeded(&self, pick: &Pick, now: Instant) {
+        self.health.borrow_mut().on_success(pick.index, now);
+    }
+
+    /// A try there failed without an answer.
+    pub fn failed(&self, pick: &Pick, now: Instant) {
+        if self.health.borrow_mut().on_failure(pick.index, now) {
+            self.metrics().ejections.inc();
+        }
+    }
+
+    /// Drops idle connections that were closed or kept too long. Called now and then by the worker.
+    pub fn sweep(&self, now: Instant) {
+        let idle: usize = self
+            .endpoints
+            .iter()
+            .map(|endpoint| endpoint.sweep(now, self.settings.pool.idle_timeout))
+            .sum();
+        self.metrics()
+            .connections_idle
+            .set(i64::try_from(idle).unwrap_or(i64::MAX));
+    }
+}
+
+/// How sockets behave, on either side of a listener's requests.
+#[must_use]
+pub fn socket_options(listener: &sluice_config::model::Listener) -> SocketOptions {
+    SocketOptions {
+        nodelay: true,
+        keepalive: Some(defaults::TCP_KEEPALIVE.duration()),
+        // Half of a direction's bound waits to be read, half to be sent.
+        receive_limit: usize::try_from(listener.buffer_bytes_max.bytes() / 2).unwrap_or(usize::MAX),
+    }
+}

@@ -1,0 +1,74 @@
+//! One address of a service: its load and its idle connections, all of one worker.
+
+use std::{
+    cell::{Cell, RefCell},
+    net::SocketAddr,
+    time::Instant,
+};
+
+use sluice_config::model::Millis;
+
+use crate::wire::Wire;
+
+/// One address.
+pub struct Endpoint {
+    /// Where it is.
+    pub address: SocketAddr,
+    active: Cell<u32>,
+    idle: RefCell<Vec<Idle>>,
+}
+
+/// A connection nobody uses now.
+struct Idle {
+    wire: Wire,
+    since: Instant,
+}
+
+impl Endpoint {
+    pub(super) fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            active: Cell::new(0),
+            idle: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// Tries in flight.
+    pub(super) fn active(&self) -> u32 {
+        self.active.get()
+    }
+
+    pub(super) fn enter(&self) {
+        self.active.set(self.active.get() + 1);
+    }
+
+    pub(super) fn leave(&self) {
+        self.active.set(self.active.get() - 1);
+    }
+
+    /// The connection that went idle last, if it still stands: closed ones and such with bytes nobody asked for
+    /// are dropped here (RFC 9112 9.3.1: a response without a request belongs to nobody).
+    pub(super) fn take_idle(&self, now: Instant, kept: Millis) -> Option<Wire> {
+        loop {
+            let candidate = self.idle.borrow_mut().pop()?;
+            if now.saturating_duration_since(candidate.since) < kept.duration() && candidate.wire.is_quiet() {
+                return Some(candidate.wire);
+            }
+        }
+    }
+
+    /// Keeps a connection for the next request, the oldest going when there are too many.
+    pub(super) fn keep_idle(&self, wire: Wire, idle_max: u32, now: Instant) {
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < idle_max as usize {
+            idle.push(Idle { wire, since: now });
+        }
+    }
+
+    /// Drops what is closed or too old. Gives how many stay.
+    pub(super) fn sweep(&self, now: Instant, kept: Millis) -> usize {
+        let mut idle = self.idle.borrow_mut();
+        idle.retain(|one| now.saturating_duration_since(one.since) < kept.duration() && one.wire.is_quiet());
+        idle.len()
+    }
+}

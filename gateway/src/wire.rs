@@ -1,0 +1,382 @@
+//! One HTTP/1 connection, whichever side it faces: heads and bodies over a TCP stream.
+//!
+//! Owns the join of a stream with the pure codecs of `http`, and counts what goes through. Refuses to decide anything:
+//! it neither routes, retries nor answers.
+
+pub mod pass;
+
+use std::{
+    io,
+    task::{Context, Poll, ready},
+};
+
+use sluice_io::TcpStream;
+
+use crate::{
+    error::Failure,
+    http::{
+        Asked, BadBody, BadRequest, BadResponse, BodyReader, BodyWriter, Framing, HeadLimits, Progress,
+        RequestHead, RequestLimits, ResponseHead, Scan, Trailers,
+    },
+};
+
+/// A connection and where it stands in its messages.
+pub struct Wire {
+    stream: TcpStream,
+    scan: Scan,
+    reader: BodyReader,
+    writer: BodyWriter,
+    /// The message being written ends with the connection.
+    ends_with_connection: bool,
+    taken: u64,
+    written: u64,
+}
+
+/// Why no head came.
+#[derive(Debug)]
+pub enum NoHead<B> {
+    /// What came broke a rule.
+    Bad(B),
+    /// The peer closed or the connection broke.
+    Closed {
+        /// In the middle of a head.
+        begun: bool,
+    },
+}
+
+/// Why a body ended too soon.
+#[derive(Debug)]
+pub enum BodyError {
+    /// Its framing broke a rule, or it ended before its end.
+    Bad(BadBody),
+    /// The connection broke.
+    Broken(io::Error),
+}
+
+impl BodyError {
+    /// As a failure of a request.
+    #[must_use]
+    pub fn of_client(self) -> Failure {
+        match self {
+            Self::Bad(bad) if bad != BadBody::CUT_SHORT => Failure::BadRequest {
+                status: 400,
+                rule: bad.rule,
+            },
+            Self::Bad(_) | Self::Broken(_) => Failure::ClientGone,
+        }
+    }
+
+    /// As a failure of a response.
+    #[must_use]
+    pub fn of_backend(self) -> Failure {
+        match self {
+            Self::Bad(bad) if bad != BadBody::CUT_SHORT => Failure::UpstreamProtocol(bad.rule),
+            Self::Bad(_) | Self::Broken(_) => Failure::UpstreamReset,
+        }
+    }
+}
+
+/// Heads.
+impl Wire {
+    /// A fresh connection.
+    #[must_use]
+    pub fn new(stream: TcpStream) -> Self {
+        Self {
+            stream,
+            scan: Scan::default(),
+            reader: BodyReader::default(),
+            writer: BodyWriter::default(),
+            ends_with_connection: false,
+            taken: 0,
+            written: 0,
+        }
+    }
+
+    /// Reads a request head.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn poll_request(
+        &mut self,
+        head: &mut RequestHead,
+        limits: &RequestLimits,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), NoHead<BadRequest>>> {
+        self.poll_head(|input, scan| head.parse(input, scan, limits), cx)
+    }
+
+    /// Reads a response head.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn poll_response(
+        &mut self,
+        head: &mut ResponseHead,
+        limits: &HeadLimits,
+        asked: Asked<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), NoHead<BadResponse>>> {
+        self.poll_head(|input, scan| head.parse(input, scan, limits, asked), cx)
+    }
+
+    fn poll_head<B>(
+        &mut self,
+        mut parse: impl FnMut(&[u8], &mut Scan) -> Result<Progress, B>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), NoHead<B>>> {
+        loop {
+            let begun = !self.stream.received().is_empty();
+            if begun {
+                match parse(self.stream.received(), &mut self.scan) {
+                    Ok(Progress::Complete { head_bytes }) => {
+                        self.take(head_bytes);
+                        return Poll::Ready(Ok(()));
+                    }
+                    Ok(Progress::Incomplete) => {}
+                    Err(bad) => return Poll::Ready(Err(NoHead::Bad(bad))),
+                }
+            }
+            match ready!(self.stream.poll_more(cx)) {
+                Ok(0) | Err(_) => return Poll::Ready(Err(NoHead::Closed { begun })),
+                Ok(_) => {}
+            }
+        }
+    }
+}
+
+/// Bodies.
+impl Wire {
+    /// A body of this framing comes in next.
+    pub fn expect_body(&mut self, framing: Framing) {
+        self.reader.begin(framing);
+    }
+
+    /// A body of this framing goes out next.
+    pub fn begin_body(&mut self, framing: Framing) {
+        self.ends_with_connection = framing == Framing::UntilClose;
+        self.writer = BodyWriter::new(framing);
+    }
+
+    /// Whether the body that comes in has been read to its end.
+    #[must_use]
+    pub const fn has_read_body(&self) -> bool {
+        self.reader.is_ended()
+    }
+
+    /// Whether only the end of the connection ends the message that goes out.
+    #[must_use]
+    pub const fn ends_with_connection(&self) -> bool {
+        self.ends_with_connection
+    }
+
+    /// Waits for bytes of the body: so many are at the front of [`Self::front`], to be taken all together. `None` is
+    /// the end of the body.
+    ///
+    /// # Errors
+    /// Why the body is not whole.
+    pub fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<usize>, BodyError>> {
+        loop {
+            let piece = self.reader.next(self.stream.received()).map_err(BodyError::Bad)?;
+            self.take(piece.overhead);
+            if piece.data > 0 {
+                return Poll::Ready(Ok(Some(piece.data)));
+            }
+            if piece.end {
+                return Poll::Ready(Ok(None));
+            }
+            if piece.overhead > 0 {
+                continue;
+            }
+            match ready!(self.stream.poll_more(cx)) {
+                Ok(0) => {
+                    self.reader.end_of_input().map_err(BodyError::Bad)?;
+                    return Poll::Ready(Ok(None));
+                }
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Err(BodyError::Broken(error))),
+            }
+        }
+    }
+
+    /// Reads the rest of the body and drops it. `false` if it is larger than `most` bytes or does not end well.
+    pub fn poll_discard_body(&mut self, most: u64, cx: &mut Context<'_>) -> Poll<bool> {
+        loop {
+            match ready!(self.poll_body(cx)) {
+                Ok(Some(_)) if self.reader.received() > most => return Poll::Ready(false),
+                Ok(Some(length)) => self.take(length),
+                Ok(None) => return Poll::Ready(true),
+                Err(_) => return Poll::Ready(false),
+            }
+        }
+    }
+
+    /// The trailers of the body that has ended.
+    #[must_use]
+    pub const fn trailers(&self) -> &Trailers {
+        self.reader.trailers()
+    }
+
+    /// Appends a piece of the body that goes out.
+    ///
+    /// # Errors
+    /// When it is more than was announced: the message cannot be ended well.
+    pub fn write_body(&mut self, data: &[u8]) -> io::Result<()> {
+        let writer = &mut self.writer;
+        Self::append_to(&mut self.stream, &mut self.written, |out| writer.write(out, data))
+            .map_err(io::Error::other)
+    }
+
+    /// Ends the body that goes out.
+    ///
+    /// # Errors
+    /// When it is less than was announced.
+    pub fn end_body(&mut self, trailers: &Trailers) -> io::Result<()> {
+        let writer = &mut self.writer;
+        Self::append_to(&mut self.stream, &mut self.written, |out| {
+            writer.end(out, trailers)
+        })
+        .map_err(io::Error::other)
+    }
+}
+
+/// Bytes.
+impl Wire {
+    /// The first `length` bytes received and not yet taken.
+    #[must_use]
+    pub fn front(&self, length: usize) -> &[u8] {
+        &self.stream.received()[..length]
+    }
+
+    /// Takes so many bytes.
+    pub fn take(&mut self, length: usize) {
+        self.stream.consume(length);
+        self.taken += length as u64;
+    }
+
+    /// Appends whatever `write` writes to what goes out.
+    pub fn append<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        Self::append_to(&mut self.stream, &mut self.written, write)
+    }
+
+    fn append_to<T>(stream: &mut TcpStream, written: &mut u64, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        let out = stream.out();
+        let before = out.len();
+        let result = write(out);
+        *written += (out.len() - before) as u64;
+        result
+    }
+
+    /// Waits for any byte. `false` if the peer closed or the connection broke.
+    pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        self.stream
+            .poll_fill(cx)
+            .map(|filled| filled.is_ok_and(|bytes| !bytes.is_empty()))
+    }
+
+    /// Waits for any byte, as a tunnel reads: how many are there, 0 at the end.
+    ///
+    /// # Errors
+    /// When the connection broke.
+    pub fn poll_raw(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.stream.poll_fill(cx).map_ok(<[u8]>::len)
+    }
+
+    /// Reads and drops what comes until the peer closes, or `most` bytes came.
+    pub fn poll_discard(&mut self, most: u64, cx: &mut Context<'_>) -> Poll<()> {
+        let mut dropped = 0;
+        while dropped < most {
+            match ready!(self.stream.poll_fill(cx)) {
+                Ok([]) | Err(_) => break,
+                Ok(bytes) => {
+                    let length = bytes.len();
+                    dropped += length as u64;
+                    self.take(length);
+                }
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Sends what is queued, without waiting.
+    pub fn start_flush(&mut self) {
+        self.stream.start_flush();
+    }
+
+    /// Waits until all that is queued has been sent.
+    ///
+    /// # Errors
+    /// When the connection broke.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_flush(cx)
+    }
+
+    /// Waits until fewer than `high_water` bytes are queued.
+    ///
+    /// # Errors
+    /// When the connection broke.
+    pub fn poll_room(&mut self, high_water: usize, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.stream.queued() < high_water {
+            return Poll::Ready(Ok(()));
+        }
+        self.stream.poll_drained(cx, high_water / 2)
+    }
+
+    /// Bytes queued and not sent.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.stream.queued()
+    }
+
+    /// Ready once the peer has closed its side with nothing of it unread.
+    ///
+    /// # Errors
+    /// When the connection broke.
+    pub fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.stream.poll_closed(cx) {
+            Poll::Ready(Ok(())) if !self.stream.received().is_empty() => Poll::Pending,
+            closed => closed,
+        }
+    }
+
+    /// Whether the peer is silent and still there, as an idle connection's should be.
+    pub fn is_quiet(&self) -> bool {
+        self.stream.queued() == 0 && !self.stream.is_readable_or_closed()
+    }
+
+    /// Whether the bytes at the front begin a TLS handshake.
+    #[must_use]
+    pub fn looks_like_tls(&self) -> bool {
+        sluice_tls::begins_handshake(self.stream.received())
+    }
+
+    /// Sends the end of the stream after all that was queued and flushed.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub fn shutdown_write(&mut self) -> io::Result<()> {
+        self.stream.shutdown_write()
+    }
+
+    /// Resets the connection.
+    pub fn abort(self) {
+        self.stream.abort();
+    }
+
+    /// The port of this end, by a system call.
+    #[must_use]
+    pub fn local_port(&self) -> u16 {
+        self.stream.local_address().port()
+    }
+
+    /// Bytes taken and written since it opened.
+    #[must_use]
+    pub const fn bytes(&self) -> (u64, u64) {
+        (self.taken, self.written)
+    }
+
+    /// Grows with every byte taken, and with every byte that has left.
+    #[must_use]
+    pub fn progress(&self) -> u64 {
+        (self.taken + self.written).saturating_sub(self.stream.queued() as u64)
+    }
+}

@@ -1,0 +1,103 @@
+//! What every behaviour test stands on: the real binary, a raw client, scripted origins.
+//!
+//! Owns waiting (for events, with a guard that only turns a hang into a failure) and running a
+//! behaviour on both drivers. Refuses to know any behaviour: those live one file each beside this folder.
+#![allow(dead_code, unused_imports, unreachable_pub)] // each test file uses its own part of it
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+pub mod client;
+pub mod config;
+pub mod gateway;
+pub mod load;
+pub mod message;
+pub mod metrics;
+pub mod origin;
+
+pub use client::{Client, Response};
+pub use config::{Config, Port, Ports};
+pub use gateway::{Gateway, Run};
+pub use message::{Broken, Head};
+pub use origin::{Connection, Origin, ok};
+
+/// How long anything may take before a test fails instead of hanging.
+pub const GUARD: Duration = Duration::from_secs(20);
+
+/// Which base the gateway runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Driver {
+    Uring,
+    Epoll,
+}
+
+impl Driver {
+    /// As `--io` takes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Uring => "uring",
+            Self::Epoll => "epoll",
+        }
+    }
+
+    /// False where the kernel or a seccomp profile denies io_uring: such a machine tests epoll alone.
+    fn is_allowed(self) -> bool {
+        let options = sluice_io::Options {
+            driver: sluice_io::DriverChoice::Uring,
+            ..Default::default()
+        };
+        self == Self::Epoll || sluice_io::Runtime::new(&options).is_ok()
+    }
+}
+
+/// Runs `behaviour` on each driver, both at once.
+pub fn on_both_drivers(behaviour: impl Fn(Driver) + Sync) {
+    thread::scope(|scope| {
+        for driver in [Driver::Uring, Driver::Epoll] {
+            let behaviour = &behaviour;
+            let builder = thread::Builder::new().name(driver.as_str().to_owned());
+            builder
+                .spawn_scoped(scope, move || {
+                    if driver.is_allowed() {
+                        behaviour(driver);
+                    } else {
+                        println!("io_uring is denied here: tested on epoll alone");
+                    }
+                })
+                .expect("a thread for each driver");
+        }
+    });
+}
+
+/// Asks until `probe` gives a value; for what can only be asked, not awaited (metrics, exit, `/proc`).
+pub fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let guard = Instant::now() + GUARD;
+    loop {
+        if let Some(value) = probe() {
+            return value;
+        }
+        assert!(Instant::now() < guard, "never came: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// `length` bytes that differ from place to place, so that a shifted or repeated block shows.
+pub fn pattern(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_u32;
+    let next = |_| {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state.to_le_bytes()[0]
+    };
+    (0..length).map(next).collect()
+}
+
+/// FNV-1a, to compare long bodies without printing them.
+pub fn checksum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
+        (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
