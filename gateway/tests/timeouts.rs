@@ -35,7 +35,7 @@ fn a_head_that_does_not_end_is_408_and_a_silent_connection_just_ends() {
         let origin = hanging();
         let config = Config::new()
             .service("v1", &[origin.address()])
-            .listener("timeouts: { head: 300ms }");
+            .listener("timeouts: { head: 1s }");
         let gateway = Gateway::start(driver, &config);
         let mut half = gateway.client();
         half.send("GET / HTTP/1.1\r\nhost: h\r\nx-a");
@@ -66,8 +66,8 @@ fn an_origin_that_does_not_answer_in_time_is_504() {
     on_both_drivers(|driver| {
         let origin = hanging();
         for (timeouts, reason) in [
-            ("backend: 300ms", "backend_timeout"),
-            ("request: 300ms", "request_timeout"),
+            ("backend: 1s", "backend_timeout"),
+            ("request: 1s", "request_timeout"),
         ] {
             let config = Config::new()
                 .service("v1", &[origin.address()])
@@ -146,7 +146,7 @@ fn the_bound_on_a_request_cuts_an_answer_that_has_begun() {
         let origin = hanging();
         let config = Config::new()
             .service("v1", &[origin.address()])
-            .routes(&rule("request: 300ms"));
+            .routes(&rule("request: 1s"));
         let gateway = Gateway::start(driver, &config);
         let mut client = gateway.client();
         client.send_get("h", "/half");
