@@ -46,7 +46,7 @@ fn request(criterion: &mut Criterion) {
             host: head.authority(),
             edits: &edits,
             forwarded: &forwarded,
-            request_id: "01234567-89ab-4def-8123-456789abcdef",
+            request_id: b"01234567-89ab-4def-8123-456789abcdef",
             framing: head.framing(),
             upgrade: false,
             expect_continue: false,

@@ -93,7 +93,7 @@ fuzz_target!(|input: &[u8]| {
         },
         edits: &HeaderEdits::default(),
         forwarded: &forwarded,
-        request_id: request.request_id().unwrap_or("id"),
+        request_id: request.request_id().unwrap_or(b"id"),
         framing: request.framing(),
         upgrade: request.upgrade().is_some(),
         expect_continue: request.expects_continue(),

@@ -9,6 +9,7 @@ mod client;
 mod context;
 mod current;
 mod deliver;
+mod heads;
 mod own;
 mod plan;
 mod retries;
@@ -23,6 +24,7 @@ use sluice_routing::split;
 pub use client::{Client, Elapsed, Next, Watchdog};
 pub use context::Context;
 pub use current::Current;
+pub use heads::Heads;
 
 use account::Account;
 use attempt::Try;
@@ -44,35 +46,52 @@ struct Exchange<'a> {
     /// What was live when it began; it ends on it.
     current: &'a Current,
     client: &'a mut Client,
+    heads: &'a mut Heads,
     account: Account<'a>,
 }
 
 /// Serves the request whose head the client has sent, to its end. Gives what follows on the connection.
-pub async fn serve(context: &Context, current: &Current, client: &mut Client) -> Next {
-    let mut exchange = Exchange::open(context, current, client);
+pub async fn serve(context: &Context, current: &Current, client: &mut Client, heads: &mut Heads) -> Next {
+    let mut exchange = Exchange::open(context, current, client, heads);
     let next = match exchange.respond().await {
         Ok(next) => next,
         Err(failure) => exchange.refuse(failure).await,
     };
-    exchange.account.close(context, exchange.client);
+    exchange
+        .account
+        .close(context, exchange.client, &exchange.heads.request);
     next
 }
 
 /// Answers a request that failed before its head was whole or well.
-pub async fn refuse(context: &Context, current: &Current, client: &mut Client, failure: Failure) -> Next {
-    let mut exchange = Exchange::open(context, current, client);
+pub async fn refuse(
+    context: &Context,
+    current: &Current,
+    client: &mut Client,
+    heads: &mut Heads,
+    failure: Failure,
+) -> Next {
+    let mut exchange = Exchange::open(context, current, client, heads);
     let next = exchange.refuse(failure).await;
-    exchange.account.close(context, exchange.client);
+    exchange
+        .account
+        .close(context, exchange.client, &exchange.heads.request);
     next
 }
 
 impl<'a> Exchange<'a> {
-    fn open(context: &'a Context, current: &'a Current, client: &'a mut Client) -> Self {
-        let account = Account::open(context, current, client);
+    fn open(
+        context: &'a Context,
+        current: &'a Current,
+        client: &'a mut Client,
+        heads: &'a mut Heads,
+    ) -> Self {
+        let account = Account::open(context, current, client, &mut heads.request);
         Self {
             context,
             current,
             client,
+            heads,
             account,
         }
     }
@@ -81,14 +100,12 @@ impl<'a> Exchange<'a> {
     async fn respond(&mut self) -> Result<Next, Failure> {
         let snapshot = &self.current.snapshot;
         let listener = &snapshot.listeners[self.client.listener.0];
-        let found = listener
-            .table
-            .find(&self.client.request)
-            .ok_or(Failure::NoRoute)?;
+        let found = listener.table.find(&self.heads.request).ok_or(Failure::NoRoute)?;
         let index = snapshot.rule_index(&found);
         let rule = &snapshot.rules[index];
         self.account.routed(rule);
-        self.client.limit_body(listener.settings.body_bytes_max)?;
+        self.client
+            .limit_body(self.heads.request.framing(), listener.settings.body_bytes_max)?;
         match &rule.action {
             Action::Direct {
                 direct,
@@ -113,7 +130,7 @@ impl<'a> Exchange<'a> {
             } => {
                 let share = self.choose(split, sticky.as_ref(), index)?;
                 self.account.shared(self.current, share);
-                let plan = Plan::new(&self.client.request, rewrite.as_ref(), found.prefix_bytes, share);
+                let plan = Plan::new(&self.heads.request, rewrite.as_ref(), found.prefix_bytes, share);
                 self.forward(rule, index, &plan).await
             }
         }
@@ -127,7 +144,7 @@ impl<'a> Exchange<'a> {
         rule: usize,
     ) -> Result<&'a crate::snapshot::Backend, Failure> {
         let client = self.account.forwarded.client();
-        let tied = sticky.and_then(|sticky| plan::sticky_hash(sticky, &self.client.request, client));
+        let tied = sticky.and_then(|sticky| plan::sticky_hash(sticky, &self.heads.request, client));
         let picked = match tied {
             Some(hash) => split::sticky_pick(&split.weights, &split.keys, hash),
             None => self.current.turns[rule].split(),
@@ -145,13 +162,14 @@ impl<'a> Exchange<'a> {
             self.context,
             rule,
             self.current.turns[index].budget(),
-            self.client,
+            self.heads.request.method(),
         );
         loop {
             let pick = self.pick(service, &retries)?;
             let (again, failure) = match self.attempt(service, &pick, plan, &mut retries).await? {
                 Try::Answered(lease) => {
-                    match retries.after_status(self.context, self.client, &mut self.account) {
+                    match retries.after_status(self.context, self.heads.response.status(), &mut self.account)
+                    {
                         Again::No => return self.deliver(service, plan.share, lease, retries).await,
                         Again::After(wait) => (Again::After(wait), Failure::UpstreamReset),
                     }

@@ -3,6 +3,7 @@
 //! Owns the join of a stream with the pure codecs of `http`, and counts what goes through. Refuses to decide anything:
 //! it neither routes, retries nor answers.
 
+mod fault;
 pub mod pass;
 
 use std::{
@@ -12,13 +13,12 @@ use std::{
 
 use sluice_io::TcpStream;
 
-use crate::{
-    error::Failure,
-    http::{
-        Asked, BadBody, BadRequest, BadResponse, BodyReader, BodyWriter, Framing, HeadLimits, Progress,
-        RequestHead, RequestLimits, ResponseHead, Scan, Trailers,
-    },
+use crate::http::{
+    Asked, BadRequest, BadResponse, BodyReader, BodyWriter, Framing, HeadLimits, Progress, RequestHead,
+    RequestLimits, ResponseHead, Scan, Trailers,
 };
+
+pub use fault::{BodyError, NoHead};
 
 /// A connection and where it stands in its messages.
 pub struct Wire {
@@ -30,50 +30,6 @@ pub struct Wire {
     ends_with_connection: bool,
     taken: u64,
     written: u64,
-}
-
-/// Why no head came.
-#[derive(Debug)]
-pub enum NoHead<B> {
-    /// What came broke a rule.
-    Bad(B),
-    /// The peer closed or the connection broke.
-    Closed {
-        /// In the middle of a head.
-        begun: bool,
-    },
-}
-
-/// Why a body ended too soon.
-#[derive(Debug)]
-pub enum BodyError {
-    /// Its framing broke a rule, or it ended before its end.
-    Bad(BadBody),
-    /// The connection broke.
-    Broken(io::Error),
-}
-
-impl BodyError {
-    /// As a failure of a request.
-    #[must_use]
-    pub fn of_client(self) -> Failure {
-        match self {
-            Self::Bad(bad) if bad != BadBody::CUT_SHORT => Failure::BadRequest {
-                status: 400,
-                rule: bad.rule,
-            },
-            Self::Bad(_) | Self::Broken(_) => Failure::ClientGone,
-        }
-    }
-
-    /// As a failure of a response.
-    #[must_use]
-    pub fn of_backend(self) -> Failure {
-        match self {
-            Self::Bad(bad) if bad != BadBody::CUT_SHORT => Failure::UpstreamProtocol(bad.rule),
-            Self::Bad(_) | Self::Broken(_) => Failure::UpstreamReset,
-        }
-    }
 }
 
 /// Heads.
@@ -226,6 +182,27 @@ impl Wire {
             .map_err(io::Error::other)
     }
 
+    /// Moves the first `length` bytes at the front of `source`, a piece of its body, into the body that goes out.
+    ///
+    /// # Errors
+    /// When it is more than was announced: the message cannot be ended well.
+    pub fn forward_body(&mut self, source: &mut Self, length: usize) -> io::Result<()> {
+        if length < FORWARD_BYTES_MIN {
+            self.write_body(source.front(length))?;
+            source.take(length);
+            return Ok(());
+        }
+        let writer = &mut self.writer;
+        Self::append_to(&mut self.stream, &mut self.written, |out| {
+            writer.begin_piece(out, length)
+        })
+        .map_err(io::Error::other)?;
+        self.forward_raw(source, length);
+        let writer = &self.writer;
+        Self::append_to(&mut self.stream, &mut self.written, |out| writer.end_piece(out));
+        Ok(())
+    }
+
     /// Ends the body that goes out.
     ///
     /// # Errors
@@ -264,6 +241,13 @@ impl Wire {
         let result = write(out);
         *written += (out.len() - before) as u64;
         result
+    }
+
+    /// Moves the first `length` bytes at the front of `source` to what goes out, as they are.
+    pub fn forward_raw(&mut self, source: &mut Self, length: usize) {
+        self.stream.forward(&mut source.stream, length);
+        self.written += length as u64;
+        source.taken += length as u64;
     }
 
     /// Waits for any byte. `false` if the peer closed or the connection broke.
@@ -380,3 +364,7 @@ impl Wire {
         (self.taken + self.written).saturating_sub(self.stream.queued() as u64)
     }
 }
+
+/// Pieces smaller than this are copied: they join what else goes out in one buffer, which costs less than a buffer of
+/// their own.
+const FORWARD_BYTES_MIN: usize = 2048;

@@ -17,12 +17,12 @@ pub(crate) struct Timers {
 }
 
 struct Pending {
-    /// The tick wanted; [`NEVER`] when cleared.
-    at: u64,
+    /// The time wanted; `None` when cleared.
+    at: Option<Instant>,
+    /// The time of its place in the wheel; `None` without one.
+    linked: Option<Instant>,
     waiter: Waiter,
 }
-
-const NEVER: u64 = u64::MAX;
 
 impl Timers {
     pub(crate) fn new(epoch: Instant) -> Self {
@@ -48,22 +48,30 @@ impl Timers {
         let tick = now.saturating_duration_since(self.epoch).as_millis() as u64;
         while let Some(key) = self.wheel.expire(tick) {
             let pending = self.wheel.value(key);
+            pending.linked = None;
             match pending.at {
-                NEVER => {}
-                at if at > tick => self.wheel.link(key, at),
-                _ => pending.waiter.wake(),
+                None => {}
+                Some(at) if at > now => self.link(key, at),
+                Some(_) => pending.waiter.wake(),
             }
         }
     }
 
     fn set(&mut self, key: Key, at: Instant) {
-        // Rounded up, so that a timer never fires early.
-        let since = at.saturating_duration_since(self.epoch).as_nanos();
-        let tick = u64::try_from(since.div_ceil(1_000_000)).unwrap_or(NEVER - 1);
-        self.wheel.value(key).at = tick;
-        if self.wheel.linked_at(key).is_none_or(|linked| tick < linked) {
-            self.wheel.link(key, tick);
+        let pending = self.wheel.value(key);
+        pending.at = Some(at);
+        if pending.linked.is_none_or(|linked| at < linked) {
+            self.link(key, at);
         }
+    }
+
+    fn link(&mut self, key: Key, at: Instant) {
+        // Rounded up, so that a timer never fires early.
+        let since = at.saturating_duration_since(self.epoch);
+        let ticks = u64::from(since.subsec_nanos()).div_ceil(1_000_000);
+        self.wheel.value(key).linked = Some(at);
+        self.wheel
+            .link(key, since.as_secs().saturating_mul(1000).saturating_add(ticks));
     }
 }
 
@@ -89,7 +97,8 @@ impl Timer {
         let mut timers = self.inner.timers.borrow_mut();
         let key = *self.key.get_or_insert_with(|| {
             timers.wheel.add(Pending {
-                at: NEVER,
+                at: None,
+                linked: None,
                 waiter: Waiter::default(),
             })
         });
@@ -100,7 +109,7 @@ impl Timer {
     pub fn clear(&mut self) {
         self.deadline = None;
         if let Some(key) = self.key {
-            self.inner.timers.borrow_mut().wheel.value(key).at = NEVER;
+            self.inner.timers.borrow_mut().wheel.value(key).at = None;
         }
     }
 

@@ -82,12 +82,6 @@ impl<T> Wheel<T> {
         &mut self.entries[key].value
     }
 
-    /// The tick the entry is linked for.
-    pub(crate) fn linked_at(&self, key: Key) -> Option<u64> {
-        let entry = &self.entries[key];
-        (entry.place != Place::Unlinked).then_some(entry.at)
-    }
-
     /// Links the entry, or moves it, to expire at tick `at`.
     pub(crate) fn link(&mut self, key: Key, at: u64) {
         self.unlink(key);

@@ -12,7 +12,7 @@ use super::{Client, Context, Current};
 use crate::{
     access_log::{Entry, Reason},
     error::Failure,
-    http::{Forwarded, Known, RequestId, Scheme, Version},
+    http::{Forwarded, Known, RequestHead, RequestId, Scheme, Version},
     metrics::{PerWorker, RequestCounters, RetryOutcome},
     snapshot::{Backend, Listener, Rule, Served},
 };
@@ -45,7 +45,12 @@ pub(super) struct Account<'a> {
 impl<'a> Account<'a> {
     /// Opens at the end of the request's head.
     #[must_use]
-    pub(super) fn open(context: &Context, current: &'a Current, client: &mut Client) -> Self {
+    pub(super) fn open(
+        context: &Context,
+        current: &'a Current,
+        client: &Client,
+        request: &mut RequestHead,
+    ) -> Self {
         let listener = &current.snapshot.listeners[client.listener.0];
         let trusted = &listener.settings.trusted_proxies;
         Self {
@@ -57,7 +62,7 @@ impl<'a> Account<'a> {
             try_started: None,
             answered_at: None,
             served: Some(&listener.unrouted),
-            forwarded: Forwarded::read(&mut client.request, client.peer.ip(), trusted, Scheme::Http),
+            forwarded: Forwarded::read(request, client.peer.ip(), trusted, Scheme::Http),
             made_id: OnceCell::new(),
             listener,
             rule: None,
@@ -126,7 +131,7 @@ impl<'a> Account<'a> {
     }
 
     /// Closes at the end of the response.
-    pub(super) fn close(mut self, context: &Context, client: &Client) {
+    pub(super) fn close(mut self, context: &Context, client: &Client, request: &RequestHead) {
         self.count(context);
         let (received, sent) = client.wire.bytes();
         let metrics = self.listener.metrics.of(context.worker);
@@ -134,16 +139,21 @@ impl<'a> Account<'a> {
         metrics.bytes_received.add(received);
         metrics.bytes_sent.add(sent);
         if let Some(log) = context.log.borrow_mut().as_mut() {
-            log.write(&self.entry(context, client, received, sent));
+            log.write(&self.entry(context, client.peer, request, (received, sent)));
         }
     }
 
-    fn entry<'e>(&'e self, context: &Context, client: &'e Client, received: u64, sent: u64) -> Entry<'e> {
-        let request = &client.request;
+    fn entry<'e>(
+        &'e self,
+        context: &Context,
+        peer: SocketAddr,
+        request: &'e RequestHead,
+        (received, sent): (u64, u64),
+    ) -> Entry<'e> {
         let duration = context.io.now().saturating_duration_since(self.started);
         let request_id = request
             .request_id()
-            .or_else(|| self.made_id.get().map(RequestId::as_str))
+            .or_else(|| self.made_id.get().map(RequestId::as_bytes))
             .unwrap_or_default();
         Entry {
             time: SystemTime::now(),
@@ -170,8 +180,8 @@ impl<'a> Account<'a> {
             bytes_received: received,
             bytes_sent: sent,
             client: self.forwarded.client(),
-            peer: client.peer,
-            request_id: request_id.as_bytes(),
+            peer,
+            request_id,
             user_agent: request.fields().first(Known::UserAgent),
             protocol: match request.version() {
                 Version::V10 => "HTTP/1.0",

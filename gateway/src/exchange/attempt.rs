@@ -17,12 +17,8 @@ use crate::{
 };
 
 /// What a try came to.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "lives on the stack of one request; a box would be an allocation each"
-)]
 pub(super) enum Try {
-    /// The head of a final response is in `client.response`.
+    /// The head of a final response is in `heads.response`.
     Answered(Lease),
     /// No answer; another try may do better.
     Failed {
@@ -66,7 +62,13 @@ impl Exchange<'_> {
             });
         };
         retries.sent_on(&lease);
-        plan.write(self.context, self.client, &self.account, &mut lease.wire);
+        plan.write(
+            self.context,
+            &self.heads.request,
+            self.client.continued,
+            &self.account,
+            &mut lease.wire,
+        );
         retries.upload.restart(&mut lease.wire);
         loop {
             match self.hear(&mut lease, retries).await? {
@@ -79,7 +81,7 @@ impl Exchange<'_> {
                         answer_begun,
                     });
                 }
-                Heard::Head if self.client.response.is_interim() => self.pass_interim(retries)?,
+                Heard::Head if self.heads.response.is_interim() => self.pass_interim(retries)?,
                 Heard::Head => break,
             }
         }
@@ -147,14 +149,14 @@ impl Exchange<'_> {
             return Poll::Ready(Err(failure));
         }
         let uploaded = retries.upload.done || retries.upload.broken;
-        let request = &client.request;
+        let request = &self.heads.request;
         let asked = Asked {
             head: request.method_kind() == Method::Head,
             upgrade: request.upgrade(),
         };
         match lease
             .wire
-            .poll_response(&mut client.response, &HeadLimits::RESPONSE, asked, cx)
+            .poll_response(&mut self.heads.response, &HeadLimits::RESPONSE, asked, cx)
         {
             Poll::Ready(Ok(())) => return Poll::Ready(Ok(Heard::Head)),
             Poll::Ready(Err(NoHead::Bad(bad))) => {

@@ -14,7 +14,7 @@ use sluice_io::{Timer, drain::Watch};
 
 use crate::{
     error::Failure,
-    http::{Framing, RequestHead, ResponseHead},
+    http::{Framing, RequestHead},
     wire::Wire,
 };
 
@@ -22,10 +22,6 @@ use crate::{
 pub struct Client {
     /// Its connection.
     pub wire: Wire,
-    /// The request's head.
-    pub request: RequestHead,
-    /// Room for the head of the backend's response.
-    pub response: ResponseHead,
     /// Who it is.
     pub peer: SocketAddr,
     /// The listener it came by, in the snapshot of this request.
@@ -56,8 +52,6 @@ impl Client {
     pub fn new(wire: Wire, peer: SocketAddr, drain: Watch, watchdog: Watchdog) -> Self {
         Self {
             wire,
-            request: RequestHead::default(),
-            response: ResponseHead::default(),
             peer,
             listener: ListenerId(0),
             watchdog,
@@ -86,9 +80,9 @@ impl Client {
     ///
     /// # Errors
     /// When its head announces a larger one.
-    pub fn limit_body(&mut self, most: Option<ByteSize>) -> Result<(), Failure> {
+    pub fn limit_body(&mut self, framing: Framing, most: Option<ByteSize>) -> Result<(), Failure> {
         self.body_bytes_max = most.map(ByteSize::bytes);
-        match (self.request.framing(), self.body_bytes_max) {
+        match (framing, self.body_bytes_max) {
             (Framing::Length(length), Some(most)) if length > most => Err(Failure::BodyTooLarge),
             _ => Ok(()),
         }
@@ -121,8 +115,8 @@ impl Client {
 
     /// Whether the connection may serve another request after this one.
     #[must_use]
-    pub fn may_keep_alive(&self) -> bool {
-        !self.closing && self.request.wants_keep_alive() && !self.drain.has_begun()
+    pub fn may_keep_alive(&self, request: &RequestHead) -> bool {
+        !self.closing && request.wants_keep_alive() && !self.drain.has_begun()
     }
 }
 

@@ -11,8 +11,7 @@ use std::{
 
 use crate::{
     access_log::Log,
-    exchange::{Client, Current},
-    http::{RequestHead, ResponseHead},
+    exchange::{Current, Heads},
     metrics::{PerWorker, WorkerMetrics},
     snapshot::Snapshot,
 };
@@ -29,7 +28,9 @@ pub struct Context {
     counters: PerWorker<WorkerMetrics>,
     current: RefCell<Option<Rc<Current>>>,
     rng: RefCell<fastrand::Rng>,
-    heads: RefCell<Vec<Heads>>,
+    /// Boxed, so that lending one moves a pointer.
+    #[expect(clippy::vec_box, reason = "a request takes the box, not the heads")]
+    heads: RefCell<Vec<Box<Heads>>>,
     date: RefCell<Date>,
     connections: Cell<u32>,
     connections_max: u32,
@@ -37,15 +38,10 @@ pub struct Context {
     waiting: RefCell<Vec<Waker>>,
 }
 
-/// A pair of heads, kept for reuse so that a request allocates nothing and an idle connection holds nothing.
-struct Heads {
-    request: RequestHead,
-    response: ResponseHead,
-}
-
 /// The Date field's value (RFC 9110 6.6.1), made once a second.
 struct Date {
-    second: u64,
+    /// When the second is over, by the worker's clock.
+    until: Instant,
     text: String,
 }
 
@@ -55,19 +51,19 @@ impl Context {
     pub fn new(worker: usize, io: Io, counters: PerWorker<WorkerMetrics>, connections_max: u32) -> Self {
         Self {
             worker,
-            io,
             log: RefCell::new(None),
             counters,
             current: RefCell::new(None),
             rng: RefCell::new(fastrand::Rng::new()),
             heads: RefCell::new(Vec::new()),
             date: RefCell::new(Date {
-                second: 0,
+                until: io.now(),
                 text: String::new(),
             }),
             connections: Cell::new(0),
             connections_max,
             waiting: RefCell::new(Vec::new()),
+            io,
         }
     }
 
@@ -93,36 +89,30 @@ impl Context {
 
     /// Lends the Date field's value of now.
     pub fn with_date<T>(&self, write: impl FnOnce(&str) -> T) -> T {
-        let now = SystemTime::now();
-        let second = now
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
         let mut date = self.date.borrow_mut();
-        if date.second != second {
-            date.second = second;
+        if date.until <= self.io.now() {
+            let now = SystemTime::now();
+            let into = now
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .map_or(Duration::ZERO, |since| {
+                    Duration::from_nanos(since.subsec_nanos().into())
+                });
+            date.until = self.io.now() + Duration::from_secs(1).saturating_sub(into);
             date.text = httpdate::fmt_http_date(now);
         }
         write(&date.text)
     }
 
-    /// Gives a client heads to parse into.
-    pub fn lend_heads(&self, client: &mut Client) {
-        if let Some(heads) = self.heads.borrow_mut().pop() {
-            client.request = heads.request;
-            client.response = heads.response;
-        }
+    /// Lends heads to parse into, empty.
+    pub fn lend_heads(&self) -> Box<Heads> {
+        self.heads.borrow_mut().pop().unwrap_or_default()
     }
 
     /// Takes them back.
-    pub fn return_heads(&self, client: &mut Client) {
-        client.request.reset();
-        client.response.reset();
-        let heads = Heads {
-            request: std::mem::take(&mut client.request),
-            response: std::mem::take(&mut client.response),
-        };
+    pub fn return_heads(&self, mut heads: Box<Heads>) {
         let mut kept = self.heads.borrow_mut();
         if kept.len() < HEADS_KEPT {
+            heads.reset();
             kept.push(heads);
         }
     }

@@ -27,16 +27,16 @@ impl Exchange<'_> {
         if retries.interims > defaults::INTERIM_RESPONSES_MAX {
             return Err(Failure::UpstreamProtocol("too_many_interim_responses"));
         }
-        if self.client.request.version() == Version::V11 {
-            let response = &self.client.response;
+        if self.heads.request.version() == Version::V11 {
+            let response = &self.heads.response;
             self.client.wire.append(|out| write_interim(out, response));
-            self.client.continued |= self.client.response.status() == 100;
+            self.client.continued |= self.heads.response.status() == 100;
             self.client.wire.start_flush();
         }
         Ok(())
     }
 
-    /// Writes the response whose head is in `client.response` and passes its body on.
+    /// Writes the response whose head is in `heads.response` and passes its body on.
     ///
     /// # Errors
     /// When the backend fails in the middle, or the time is over: then the client's message must be cut.
@@ -47,16 +47,16 @@ impl Exchange<'_> {
         mut lease: Lease,
         mut retries: Retries<'_>,
     ) -> Result<Next, Failure> {
-        let status = self.client.response.status();
+        let status = self.heads.response.status();
         self.account.status = Some(status);
         if status == 101 {
             return Ok(self.tunnel(share, lease).await);
         }
         let framing = self
-            .client
+            .heads
             .response
             .framing()
-            .towards(self.client.request.version());
+            .towards(self.heads.request.version());
         let keep = self.may_keep_alive(framing, status, &retries.upload);
         self.write_head(
             share,
@@ -67,10 +67,10 @@ impl Exchange<'_> {
                 Connection::Close
             },
         );
-        lease.wire.expect_body(self.client.response.framing());
+        lease.wire.expect_body(self.heads.response.framing());
         self.relay(&mut lease, &mut retries.upload, retries.deadline)
             .await?;
-        if retries.upload.done && !retries.upload.broken && self.client.response.keeps_alive() {
+        if retries.upload.done && !retries.upload.broken && self.heads.response.keeps_alive() {
             lease.give_back(service, self.context.io.now());
         }
         Ok(if keep { self.settle().await } else { Next::Close })
@@ -81,13 +81,13 @@ impl Exchange<'_> {
         let client = &mut *self.client;
         self.context.with_date(|date| {
             let outgoing = OutgoingResponse {
-                client_version: client.request.version(),
+                client_version: self.heads.request.version(),
                 framing,
                 connection,
                 edits: &share.response_edits,
                 date,
             };
-            let response = &client.response;
+            let response = &self.heads.response;
             client
                 .wire
                 .append(|out| write_response_head(out, response, &outgoing));
@@ -100,7 +100,10 @@ impl Exchange<'_> {
     fn may_keep_alive(&self, framing: Framing, status: u16, upload: &Upload) -> bool {
         // A client that is still sending what the backend has refused should stop (RFC 9110 15.5, 9112 9.6).
         let refused_early = status >= 400 && !upload.done;
-        self.client.may_keep_alive() && !upload.broken && framing != Framing::UntilClose && !refused_early
+        self.client.may_keep_alive(&self.heads.request)
+            && !upload.broken
+            && framing != Framing::UntilClose
+            && !refused_early
     }
 
     /// Moves the response's body to the client while the rest of the request's still goes out.
@@ -170,7 +173,7 @@ impl Exchange<'_> {
             return Next::KeepAlive;
         }
         client.lingers = true;
-        if client.request.expects_continue() && !client.continued {
+        if self.heads.request.expects_continue() && !client.continued {
             return Next::Close;
         }
         client.wire.start_flush();

@@ -27,7 +27,7 @@ impl Exchange<'_> {
         prefix_bytes: usize,
         edits: &HeaderEdits,
     ) -> Next {
-        let request = &self.client.request;
+        let request = &self.heads.request;
         let target = Target {
             scheme: self.account.forwarded.scheme().as_str(),
             host: request.host(),
@@ -67,15 +67,15 @@ impl Exchange<'_> {
     ) {
         self.account.status = Some(status);
         let client = &mut *self.client;
-        client.closing |= !client.may_keep_alive();
+        client.closing |= !client.may_keep_alive(&self.heads.request);
         let kept = headers.filter(|(name, _)| !edits.touches(name.as_bytes()));
         let added = edits.added().map(|(name, value)| (name.as_str(), value.as_str()));
         self.context.with_date(|date| {
             let reply = Reply {
                 status,
                 body,
-                to_head: client.request.method_kind() == Method::Head,
-                client_version: client.request.version(),
+                to_head: self.heads.request.method_kind() == Method::Head,
+                client_version: self.heads.request.version(),
                 connection: if client.closing {
                     Connection::Close
                 } else {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use sluice_config::model::{PathRewrite, Rewrite, Sticky};
 use sluice_routing::{filter, split};
 
-use super::{Account, Client, Context};
+use super::{Account, Context};
 use crate::{
     http::{OutgoingRequest, RequestHead, RequestId, write_request_head},
     snapshot::Backend,
@@ -42,11 +42,11 @@ impl<'a> Plan<'a> {
     pub(super) fn write(
         &self,
         context: &Context,
-        client: &Client,
+        request: &RequestHead,
+        continued: bool,
         account: &Account<'_>,
         backend: &mut Wire,
     ) {
-        let request = &client.request;
         // HTTP/1.0 may come without a Host, and HTTP/1.1 may not go without: then it is the backend's own.
         let own_host = match (self.host, request.authority(), account.endpoint()) {
             (None, "", Some(endpoint)) => Some(endpoint.to_string()),
@@ -59,7 +59,7 @@ impl<'a> Plan<'a> {
                 made = account
                     .made_id
                     .get_or_init(|| RequestId::new(context.with_rng(|rng| rng.u128(..))));
-                made.as_str()
+                made.as_bytes()
             }
         };
         let framing = request.framing();
@@ -74,7 +74,7 @@ impl<'a> Plan<'a> {
             request_id,
             framing,
             upgrade: request.upgrade().is_some(),
-            expect_continue: request.expects_continue() && !client.continued,
+            expect_continue: request.expects_continue() && !continued,
         };
         backend.append(|out| write_request_head(out, request, &outgoing));
         backend.begin_body(framing);

@@ -10,7 +10,7 @@ use sluice_config::{defaults, model::Retry};
 use sluice_routing::retry::{self, Attempt, Budget, StopReason, Verdict};
 use smallvec::SmallVec;
 
-use super::{Account, Client, Context, Upload};
+use super::{Account, Context, Upload};
 use crate::{
     error::Failure,
     metrics::{RetryCounters, RetryOutcome},
@@ -50,14 +50,9 @@ pub(super) enum Again {
 
 impl<'a> Retries<'a> {
     /// None yet.
-    pub(super) fn new(
-        context: &Context,
-        rule: &'a Rule,
-        budget: &'a RefCell<Budget>,
-        client: &Client,
-    ) -> Self {
+    pub(super) fn new(context: &Context, rule: &'a Rule, budget: &'a RefCell<Budget>, method: &str) -> Self {
         let now = context.io.now();
-        let idempotent = retry::is_idempotent(client.request.method());
+        let idempotent = retry::is_idempotent(method);
         let kept_max = match &rule.retry {
             Some(policy) => policy.body_limit.bytes(),
             None if idempotent => defaults::REPLAY_BYTES_MAX,
@@ -123,10 +118,9 @@ impl<'a> Retries<'a> {
     pub(super) fn after_status(
         &mut self,
         context: &Context,
-        client: &Client,
+        status: u16,
         account: &mut Account<'_>,
     ) -> Again {
-        let status = client.response.status();
         let again = self.decide(context, account, retry::Failure::Status(status), false);
         if matches!(again, Again::No) && self.retries > 0 && account.gave_up.is_none() {
             self.counters.count(RetryOutcome::Succeeded);

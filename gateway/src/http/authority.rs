@@ -3,6 +3,7 @@
 
 use std::{fmt::Write, net::Ipv6Addr};
 
+use memchr::memchr;
 use thiserror::Error;
 
 /// A host with an optional port, reused from request to request.
@@ -67,33 +68,39 @@ impl Authority {
     }
 
     fn fill(&mut self, received: &[u8]) -> Result<(), BadAuthority> {
-        let text = str::from_utf8(received).map_err(|_| BadAuthority)?;
-        let rest = match text.strip_prefix('[') {
-            Some(literal) => {
-                let (address, rest) = literal.split_once(']').ok_or(BadAuthority)?;
-                let address: Ipv6Addr = address.parse().map_err(|_| BadAuthority)?;
-                write!(self.text, "[{address}]").expect("writing to a String cannot fail");
-                rest
-            }
-            None => {
-                let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
-                let name = name.strip_suffix('.').unwrap_or(name);
-                if !is_name(name.as_bytes()) {
-                    return Err(BadAuthority);
-                }
-                self.text.push_str(name);
-                self.text.make_ascii_lowercase();
-                rest
-            }
+        let rest = if let Some(literal) = received.strip_prefix(b"[") {
+            self.push_address(literal)?
+        } else {
+            self.push_name(received)?
         };
         self.host_bytes = self.text.len();
         if rest.is_empty() {
             return Ok(());
         }
-        let port = port(rest).ok_or(BadAuthority)?;
-        self.port = Some(port);
-        write!(self.text, ":{port}").expect("writing to a String cannot fail");
+        self.port = Some(port(rest).ok_or(BadAuthority)?);
+        self.text.push(':');
+        let digits = rest.iter().skip(1).skip_while(|digit| **digit == b'0');
+        self.text.extend(digits.map(|digit| char::from(*digit)));
         Ok(())
+    }
+
+    /// Takes an IPv6 address and its closing bracket; gives what follows.
+    fn push_address<'r>(&mut self, literal: &'r [u8]) -> Result<&'r [u8], BadAuthority> {
+        let end = memchr(b']', literal).ok_or(BadAuthority)?;
+        let address = str::from_utf8(&literal[..end]).map_err(|_| BadAuthority)?;
+        let address: Ipv6Addr = address.parse().map_err(|_| BadAuthority)?;
+        write!(self.text, "[{address}]").expect("writing to a String cannot fail");
+        Ok(&literal[end + 1..])
+    }
+
+    /// Takes a name or an IPv4 address; gives what follows.
+    fn push_name<'r>(&mut self, received: &'r [u8]) -> Result<&'r [u8], BadAuthority> {
+        let (name, rest) = received.split_at(memchr(b':', received).unwrap_or(received.len()));
+        let name = name.strip_suffix(b".").unwrap_or(name);
+        let text = str::from_utf8(name).ok().filter(|text| is_name(text.as_bytes()));
+        self.text.push_str(text.ok_or(BadAuthority)?);
+        self.text.make_ascii_lowercase();
+        Ok(rest)
     }
 }
 
@@ -111,12 +118,17 @@ fn is_name(name: &[u8]) -> bool {
 }
 
 /// `:` and a port.
-fn port(rest: &str) -> Option<u16> {
-    let digits = rest.strip_prefix(':')?;
-    if digits.len() > PORT_DIGITS_MAX || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+fn port(rest: &[u8]) -> Option<u16> {
+    let digits = rest.strip_prefix(b":")?;
+    if digits.is_empty() || digits.len() > PORT_DIGITS_MAX {
         return None;
     }
-    digits.parse().ok().filter(|port| *port > 0)
+    let number = digits.iter().try_fold(0_u32, |sum, byte| {
+        byte.is_ascii_digit().then(|| sum * 10 + u32::from(byte - b'0'))
+    });
+    number
+        .and_then(|number| u16::try_from(number).ok())
+        .filter(|port| *port > 0)
 }
 
 /// What a label may hold.

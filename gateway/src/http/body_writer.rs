@@ -31,23 +31,37 @@ impl BodyWriter {
     /// # Errors
     /// When it is more than was announced; nothing is appended then.
     pub fn write(&mut self, out: &mut Vec<u8>, data: &[u8]) -> Result<(), WrongLength> {
+        // An empty chunk would end the body.
+        if data.is_empty() {
+            return Ok(());
+        }
+        out.reserve(data.len() + CHUNK_OVERHEAD_MAX);
+        self.begin_piece(out, data.len())?;
+        out.extend_from_slice(data);
+        self.end_piece(out);
+        Ok(())
+    }
+
+    /// Appends what goes before a piece of `length` bytes, which must not be 0; then the piece follows, by whatever
+    /// way, and [`Self::end_piece`].
+    ///
+    /// # Errors
+    /// When it is more than was announced; nothing is appended then.
+    pub fn begin_piece(&mut self, out: &mut Vec<u8>, length: usize) -> Result<(), WrongLength> {
         match &mut self.framing {
-            // An empty chunk would end the body.
-            _ if data.is_empty() => {}
             Framing::None => return Err(WrongLength),
-            Framing::Length(left) => {
-                *left = left.checked_sub(data.len() as u64).ok_or(WrongLength)?;
-                out.extend_from_slice(data);
-            }
-            Framing::Chunked => {
-                out.reserve(data.len() + CHUNK_OVERHEAD_MAX);
-                write!(out, "{:x}\r\n", data.len()).expect("writing to a Vec cannot fail");
-                out.extend_from_slice(data);
-                out.extend_from_slice(b"\r\n");
-            }
-            Framing::UntilClose => out.extend_from_slice(data),
+            Framing::Length(left) => *left = left.checked_sub(length as u64).ok_or(WrongLength)?,
+            Framing::Chunked => write!(out, "{length:x}\r\n").expect("writing to a Vec cannot fail"),
+            Framing::UntilClose => {}
         }
         Ok(())
+    }
+
+    /// Appends what goes after a piece.
+    pub fn end_piece(&self, out: &mut Vec<u8>) {
+        if self.framing == Framing::Chunked {
+            out.extend_from_slice(b"\r\n");
+        }
     }
 
     /// Ends the body; `trailers` go along if it is chunked, and are left out otherwise (RFC 9110 6.5.1).

@@ -29,7 +29,7 @@ pub struct OutgoingRequest<'a> {
     /// What is said of the client.
     pub forwarded: &'a Forwarded,
     /// The X-Request-Id, received or made.
-    pub request_id: &'a str,
+    pub request_id: &'a [u8],
     /// How the body is sent; never [`Framing::UntilClose`].
     pub framing: Framing,
     /// Offer the protocols of [`RequestHead::upgrade`].
@@ -94,7 +94,7 @@ pub fn write_request_head(out: &mut Vec<u8>, request: &RequestHead, outgoing: &O
         outgoing.forwarded.write_host(out, request);
     }
     if own("x-request-id") {
-        write_field(out, b"x-request-id", outgoing.request_id.as_bytes());
+        write_field(out, b"x-request-id", outgoing.request_id);
     }
     write_added(out, edits);
     write_framing(out, outgoing.framing);
@@ -184,12 +184,25 @@ pub(super) fn write_address(out: &mut Vec<u8>, address: IpAddr) {
 }
 
 fn write_v4(out: &mut Vec<u8>, address: Ipv4Addr) {
-    let [first, rest @ ..] = address.octets();
-    write_number(out, u64::from(first));
-    for octet in rest {
-        out.push(b'.');
-        write_number(out, u64::from(octet));
+    let mut text = [0; "255.255.255.255.".len()];
+    let mut length = 0;
+    for octet in address.octets() {
+        let digits = [octet / 100, octet / 10 % 10, octet % 10];
+        let leading = if octet >= 100 {
+            0
+        } else if octet >= 10 {
+            1
+        } else {
+            2
+        };
+        for digit in &digits[leading..] {
+            text[length] = b'0' + digit;
+            length += 1;
+        }
+        text[length] = b'.';
+        length += 1;
     }
+    out.extend_from_slice(&text[..length - 1]);
 }
 
 fn write_status_line(out: &mut Vec<u8>, response: &ResponseHead) {

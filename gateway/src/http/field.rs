@@ -125,39 +125,47 @@ impl Known {
     /// What `name` means, in any case.
     #[must_use]
     pub fn of(name: &[u8]) -> Self {
+        let Some(word) = word(name) else {
+            return Self::of_long(name);
+        };
+        match name.len() {
+            2 if word == TE => Self::Te,
+            4 if word == HOST => Self::Host,
+            4 if word == DATE => Self::Date,
+            // Not a field at all, but CGI programs take it for the variable HTTP_PROXY (CVE-2016-5385).
+            5 if word == PROXY => Self::Proxy,
+            6 if word == COOKIE => Self::Cookie,
+            6 if word == EXPECT => Self::Expect,
+            7 if word == UPGRADE => Self::Upgrade,
+            7 if word == TRAILER => Self::Trailer,
+            9 if word == FORWARDED || word == X_REAL_IP => Self::Edge,
+            10 if word == USER_AGENT => Self::UserAgent,
+            10 if word == CONNECTION => Self::Connection,
+            10 if word == KEEP_ALIVE => Self::KeepAlive,
+            10 if word == SET_COOKIE => Self::SetCookie,
+            12 if word == X_REQUEST_ID => Self::RequestId,
+            12 if word == PROXY_STATUS => Self::Other,
+            13 if word == AUTHORIZATION => Self::Authorization,
+            14 if word == CONTENT_LENGTH => Self::ContentLength,
+            14 if word == HTTP2_SETTINGS => Self::Http2Settings,
+            15 if word == X_FORWARDED_FOR => Self::ForwardedFor,
+            16 if word == X_FORWARDED_HOST => Self::ForwardedHost,
+            _ if holds_underscore(word) => Self::Ambiguous,
+            _ => Self::by_prefix(name),
+        }
+    }
+
+    fn of_long(name: &[u8]) -> Self {
         let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
         match name.len() {
-            2 if is("te") => Self::Te,
-            4 if is("host") => Self::Host,
-            4 if is("date") => Self::Date,
-            // Not a field at all, but CGI programs take it for the variable HTTP_PROXY (CVE-2016-5385).
-            5 if is("proxy") => Self::Proxy,
-            6 if is("cookie") => Self::Cookie,
-            6 if is("expect") => Self::Expect,
-            7 if is("upgrade") => Self::Upgrade,
-            7 if is("trailer") => Self::Trailer,
-            9 if is("forwarded") || is("x-real-ip") => Self::Edge,
-            10 if is("user-agent") => Self::UserAgent,
-            10 if is("connection") => Self::Connection,
-            10 if is("keep-alive") => Self::KeepAlive,
-            10 if is("set-cookie") => Self::SetCookie,
-            12 if is("x-request-id") => Self::RequestId,
-            12 if is("proxy-status") => Self::Other,
-            13 if is("authorization") => Self::Authorization,
-            14 if is("content-length") => Self::ContentLength,
-            14 if is("http2-settings") => Self::Http2Settings,
-            15 if is("x-forwarded-for") => Self::ForwardedFor,
-            16 if is("x-forwarded-host") => Self::ForwardedHost,
             17 if is("x-forwarded-proto") => Self::ForwardedProto,
             17 if is("transfer-encoding") => Self::TransferEncoding,
+            _ if name.contains(&b'_') => Self::Ambiguous,
             _ => Self::by_prefix(name),
         }
     }
 
     fn by_prefix(name: &[u8]) -> Self {
-        if name.contains(&b'_') {
-            return Self::Ambiguous;
-        }
         let begins = |prefix: &str| {
             name.get(..prefix.len())
                 .is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
@@ -224,6 +232,28 @@ impl Known {
     }
 }
 
+/// A name of at most 16 bytes in lower case as one number, so that names are told apart by one comparison each. Of the
+/// characters of a token no two become the same, but a letter's two cases.
+const fn word(name: &[u8]) -> Option<u128> {
+    const LOWER_CASE: u128 = u128::from_ne_bytes([0x20; 16]);
+    if name.len() > 16 {
+        return None;
+    }
+    let mut bytes = [0; 16];
+    bytes.split_at_mut(name.len()).0.copy_from_slice(name);
+    Some(u128::from_ne_bytes(bytes) | LOWER_CASE)
+}
+
+/// Whether a word holds `_`, which it has as DEL: no token holds that.
+const fn holds_underscore(word: u128) -> bool {
+    const ONES: u128 = u128::from_ne_bytes([0x01; 16]);
+    const HIGH: u128 = u128::from_ne_bytes([0x80; 16]);
+    const UNDERSCORES: u128 = u128::from_ne_bytes([b'_' | 0x20; 16]);
+    // Not zero exactly if a byte of `rest` is.
+    let rest = word ^ UNDERSCORES;
+    rest.wrapping_sub(ONES) & !rest & HIGH != 0
+}
+
 /// A length of RFC 9110 8.6: digits alone, below 2^63.
 pub(super) fn content_length(value: &[u8]) -> Option<u64> {
     if value.is_empty() || value.len() > LENGTH_DIGITS_MAX {
@@ -278,6 +308,32 @@ const TOKEN: [bool; 256] = {
     table
 };
 
+const fn short(name: &str) -> u128 {
+    word(name.as_bytes()).expect("a short name")
+}
+
+const TE: u128 = short("te");
+const HOST: u128 = short("host");
+const DATE: u128 = short("date");
+const PROXY: u128 = short("proxy");
+const COOKIE: u128 = short("cookie");
+const EXPECT: u128 = short("expect");
+const UPGRADE: u128 = short("upgrade");
+const TRAILER: u128 = short("trailer");
+const FORWARDED: u128 = short("forwarded");
+const X_REAL_IP: u128 = short("x-real-ip");
+const USER_AGENT: u128 = short("user-agent");
+const CONNECTION: u128 = short("connection");
+const KEEP_ALIVE: u128 = short("keep-alive");
+const SET_COOKIE: u128 = short("set-cookie");
+const X_REQUEST_ID: u128 = short("x-request-id");
+const PROXY_STATUS: u128 = short("proxy-status");
+const AUTHORIZATION: u128 = short("authorization");
+const CONTENT_LENGTH: u128 = short("content-length");
+const HTTP2_SETTINGS: u128 = short("http2-settings");
+const X_FORWARDED_FOR: u128 = short("x-forwarded-for");
+const X_FORWARDED_HOST: u128 = short("x-forwarded-host");
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -291,6 +347,9 @@ mod tests {
         assert_eq!(Known::of(b"proxy-status"), Known::Other);
         assert_eq!(Known::of(b"content-type"), Known::Content);
         assert_eq!(Known::of(b""), Known::Other);
+        assert_eq!(Known::of(b"X_Request_Id"), Known::Ambiguous);
+        assert_eq!(Known::of(b"Transfer-ENCODING"), Known::TransferEncoding);
+        assert_eq!(Known::of(b"\rost"), Known::Other);
     }
 
     #[test]

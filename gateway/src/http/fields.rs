@@ -161,7 +161,13 @@ impl Fields {
             if list[at].known != Known::Connection {
                 continue;
             }
-            for option in field::list(&bytes[list[at].value.range()]) {
+            let value = &bytes[list[at].value.range()];
+            // Nearly always there is one option, and one of these.
+            if connection.takes(value) {
+                options += 1;
+                continue;
+            }
+            for option in field::list(value) {
                 options += 1;
                 if options > CONNECTION_OPTIONS_MAX || !field::is_token(option) {
                     return Err(HeadFault::ConnectionOptions);
@@ -199,6 +205,20 @@ pub(super) fn with_room<'b, T>(fields: usize, parse: impl FnOnce(&mut [MaybeUnin
     }
 }
 
+/// Every line of a parsed head ends with CRLF: the parser takes LF alone too (RFC 9112 2.2 lets it), other readers may
+/// see other lines.
+pub(super) fn require_crlf(head: &[u8], headers: &[Header<'_>]) -> Result<(), HeadFault> {
+    let begins_a_line = |header: &Header<'_>| {
+        let start = header.name.as_ptr().addr() - head.as_ptr().addr();
+        head[..start].ends_with(b"\r\n")
+    };
+    if head.ends_with(b"\r\n\r\n") && headers.iter().all(begins_a_line) {
+        Ok(())
+    } else {
+        Err(HeadFault::BareLf)
+    }
+}
+
 /// `chunked` alone, in any case: other codings are understood by nobody here and hide where the body ends.
 fn is_chunked(value: &[u8]) -> Result<(), HeadFault> {
     if value.eq_ignore_ascii_case(b"chunked") {
@@ -222,7 +242,7 @@ fn make_local(bytes: &[u8], list: &mut [Field], name: &[u8]) {
 /// Connection options of one head: no client sends more than five, and each is compared with every field.
 const CONNECTION_OPTIONS_MAX: usize = 16;
 /// Headers parsed without allocating: the default limit of fields.
-const FIELDS_ON_STACK: usize = 100;
+pub(super) const FIELDS_ON_STACK: usize = 100;
 /// Bytes a head object keeps between messages: a browser's head fits.
 const BYTES_KEPT: usize = 4096;
 /// Fields a head object keeps room for between messages.

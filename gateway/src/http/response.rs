@@ -3,10 +3,13 @@
 
 use std::borrow::Cow;
 
+use httparse::Status;
+use memchr::memchr;
+
 use super::{
     Framing, HeadLimits, Progress, Version,
     field::{Known, Span},
-    fields::{BodyFields, ConnectionFields, Fields, with_room},
+    fields::{BodyFields, ConnectionFields, FIELDS_ON_STACK, Fields, require_crlf, with_room},
     refusal::{BadResponse, HeadFault},
     scan::{Scan, StartLine},
     upgrade,
@@ -50,6 +53,12 @@ impl ResponseHead {
         limits: &HeadLimits,
         asked: Asked<'_>,
     ) -> Result<Progress, BadResponse> {
+        // As of a request's head: nearly every one comes whole and keeps every rule.
+        if scan.is_fresh()
+            && let Some(head_bytes) = self.read_whole(input, limits, asked)
+        {
+            return Ok(Progress::Complete { head_bytes });
+        }
         let found = scan.advance(input, limits)?;
         if !scan.start_line_judged {
             let line = scan.start_line(input);
@@ -143,15 +152,28 @@ impl ResponseHead {
         self.fields.at(self.status_text)
     }
 
-    fn read(&mut self, head: &[u8], fields: usize) -> Result<(), BadResponse> {
-        with_room(fields, |room| {
+    /// Reads a head that is there to its end and breaks no rule; gives its length. Otherwise nothing is known.
+    fn read_whole(&mut self, input: &[u8], limits: &HeadLimits, asked: Asked<'_>) -> Option<usize> {
+        let input = &input[..input.len().min(limits.bytes_max)];
+        let line = input[..memchr(b'\n', input)?].strip_suffix(b"\r")?;
+        judge_status_line(StartLine::Whole(line)).ok()?;
+        let head_bytes = self.read(input, limits.fields_max.min(FIELDS_ON_STACK)).ok()?;
+        self.read_fields(asked).ok()?;
+        Some(head_bytes)
+    }
+
+    /// Reads a whole head of at most so many fields from the front of `input`; gives its length.
+    fn read(&mut self, input: &[u8], fields_max: usize) -> Result<usize, BadResponse> {
+        with_room(fields_max, |room| {
             let mut response = httparse::Response::new(&mut []);
             let status = httparse::ParserConfig::default()
-                .parse_response_with_uninit_headers(&mut response, head, room)
+                .parse_response_with_uninit_headers(&mut response, input, room)
                 .map_err(HeadFault::from)?;
-            let (Some(code), true) = (response.code, status.is_complete()) else {
+            let (Some(code), Status::Complete(head_bytes)) = (response.code, status) else {
                 return Err(BadResponse::STATUS_LINE);
             };
+            let head = &input[..head_bytes];
+            require_crlf(head, response.headers)?;
             self.version = if response.version == Some(0) {
                 Version::V10
             } else {
@@ -159,11 +181,10 @@ impl ResponseHead {
             };
             self.status = code;
             self.fields.take(head, response.headers, Known::response_fate);
-            Ok(())
-        })?;
-        let line_end = memchr::memchr(b'\r', head).unwrap_or(head.len());
-        self.status_text = Span::of(&head[STATUS_AT..line_end], head);
-        Ok(())
+            let line_end = memchr(b'\r', head).unwrap_or(head.len());
+            self.status_text = Span::of(&head[STATUS_AT..line_end], head);
+            Ok(head_bytes)
+        })
     }
 
     /// RFC 9112 6.3.

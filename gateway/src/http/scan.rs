@@ -67,6 +67,11 @@ impl Scan {
         Ok(None)
     }
 
+    /// Whether nothing was searched yet.
+    pub(super) const fn is_fresh(&self) -> bool {
+        self.searched == 0
+    }
+
     /// As much of the start line as has come, without its CRLF.
     pub(super) fn start_line<'a>(&self, input: &'a [u8]) -> StartLine<'a> {
         if self.lines > 0 {

@@ -6,9 +6,9 @@ use sluice_config::model::PathPolicy;
 
 use super::{
     authority::Authority,
+    method::Method,
     normalize::{BadPath, normalize_path},
     refusal::BadRequest,
-    request::Method,
 };
 
 /// Path and query as they are matched and forwarded.

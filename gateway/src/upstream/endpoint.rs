@@ -20,7 +20,7 @@ pub struct Endpoint {
 
 /// A connection nobody uses now.
 struct Idle {
-    wire: Wire,
+    wire: Box<Wire>,
     since: Instant,
 }
 
@@ -48,7 +48,7 @@ impl Endpoint {
 
     /// The connection that went idle last, if it still stands: closed ones and such with bytes nobody asked for
     /// are dropped here (RFC 9112 9.3.1: a response without a request belongs to nobody).
-    pub(super) fn take_idle(&self, now: Instant, kept: Millis) -> Option<Wire> {
+    pub(super) fn take_idle(&self, now: Instant, kept: Millis) -> Option<Box<Wire>> {
         loop {
             let candidate = self.idle.borrow_mut().pop()?;
             if now.saturating_duration_since(candidate.since) < kept.duration() && candidate.wire.is_quiet() {
@@ -58,7 +58,7 @@ impl Endpoint {
     }
 
     /// Keeps a connection for the next request, the oldest going when there are too many.
-    pub(super) fn keep_idle(&self, wire: Wire, idle_max: u32, now: Instant) {
+    pub(super) fn keep_idle(&self, wire: Box<Wire>, idle_max: u32, now: Instant) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < idle_max as usize {
             idle.push(Idle { wire, since: now });

@@ -9,8 +9,8 @@ use crate::wire::Wire;
 
 /// A connection for one try; counts as load of its endpoint until dropped. Dropping it closes the connection.
 pub struct Lease {
-    /// The connection.
-    pub wire: Wire,
+    /// The connection; boxed once when it opens, as it moves from request to request.
+    pub wire: Box<Wire>,
     /// Whether it served a request before: then it may turn out to be closed already.
     pub reused: bool,
     load: Load,
@@ -59,7 +59,7 @@ impl Lease {
         let stream = io.connect(endpoint.address, options).await?;
         service.metrics().connects.inc();
         Ok(Self {
-            wire: Wire::new(stream),
+            wire: Box::new(Wire::new(stream)),
             reused: false,
             load,
         })

@@ -32,10 +32,8 @@ pub fn poll_body(
         ready!(sink.poll_room(high_water, cx)).map_err(Broken::Sink)?;
         match source.poll_body(cx) {
             Poll::Ready(Ok(Some(length))) => {
-                let data = source.front(length);
-                tap(data);
-                sink.write_body(data).map_err(Broken::Sink)?;
-                source.take(length);
+                tap(source.front(length));
+                sink.forward_body(source, length).map_err(Broken::Sink)?;
             }
             Poll::Ready(Ok(None)) => {
                 let trailers = source.trailers();
@@ -66,9 +64,7 @@ pub fn poll_raw(
         match source.poll_raw(cx) {
             Poll::Ready(Ok(0)) => return sink.poll_flush(cx).map_err(Broken::Sink),
             Poll::Ready(Ok(length)) => {
-                let bytes = source.front(length);
-                sink.append(|out| out.extend_from_slice(bytes));
-                source.take(length);
+                sink.forward_raw(source, length);
             }
             Poll::Ready(Err(error)) => return Poll::Ready(Err(Broken::Source(BodyError::Broken(error)))),
             Poll::Pending => break,

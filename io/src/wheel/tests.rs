@@ -75,7 +75,6 @@ fn moved_and_cancelled_entries_leave_their_slot() {
         insert(&mut wheel, 100),
     );
     wheel.unlink(b);
-    assert_eq!((wheel.linked_at(a), wheel.linked_at(b)), (Some(100), None));
     wheel.link(a, 50);
     assert_eq!(wheel.expire(60), Some(a));
     assert_eq!(wheel.expire(60), None);

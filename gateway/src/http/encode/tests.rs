@@ -56,7 +56,7 @@ fn sent(head: &str, edits: &HeaderEdits, change: impl FnOnce(&mut OutgoingReques
         host: request.authority(),
         edits,
         forwarded: &forwarded,
-        request_id: "id",
+        request_id: b"id",
         framing: request.framing(),
         upgrade: false,
         expect_continue: false,
@@ -255,5 +255,14 @@ fn numbers_and_addresses_are_written_in_full() {
         let mut out = Vec::new();
         write_address(&mut out, address.parse().unwrap());
         assert_eq!(out, address.as_bytes());
+    }
+}
+
+#[test]
+fn addresses_are_written_as_they_are_read() {
+    for text in ["0.0.0.0", "9.10.99.100", "192.0.2.255", "2001:db8::1"] {
+        let mut out = Vec::new();
+        write_address(&mut out, text.parse().unwrap());
+        assert_eq!(out, text.as_bytes());
     }
 }
