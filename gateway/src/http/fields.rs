@@ -196,10 +196,10 @@ impl ConnectionFields {
     }
 }
 
-/// Room for the headers of one head: on the stack for any usual number, so that parsing allocates nothing.
+/// Room for so many headers of one head and no more: on the stack for any usual number, so that parsing allocates nothing.
 pub(super) fn with_room<'b, T>(fields: usize, parse: impl FnOnce(&mut [MaybeUninit<Header<'b>>]) -> T) -> T {
     if fields <= FIELDS_ON_STACK {
-        parse(&mut [const { MaybeUninit::uninit() }; FIELDS_ON_STACK])
+        parse(&mut [const { MaybeUninit::uninit() }; FIELDS_ON_STACK][..fields])
     } else {
         parse(&mut vec![MaybeUninit::uninit(); fields])
     }

@@ -479,6 +479,21 @@ fn row_sizes() {
     );
 }
 
+/// The limit held for heads in pieces only, when heads that come whole were first read at once.
+#[test]
+fn a_small_limit_of_fields_holds_for_a_head_that_comes_whole() {
+    let limits = RequestLimits {
+        head: HeadLimits {
+            fields_max: 2,
+            ..LIMITS.head
+        },
+        ..LIMITS
+    };
+    let head = b"GET / HTTP/1.1\r\nHost: a\r\nb: c\r\nd: e\r\n\r\n";
+    let outcome = RequestHead::default().parse(head, &mut Scan::default(), &limits);
+    assert_eq!(outcome, Err(BadRequest::HEAD_FIELDS));
+}
+
 #[test]
 fn more_fields_than_fit_on_the_stack_are_read_where_the_limit_allows_them() {
     let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "a: b\r\n".repeat(500));
