@@ -66,7 +66,6 @@ const OWNED: [(&str, &[&str]); 4] = [
             "hickory-resolver",
             "notify",
             "prometheus-client",
-            "clap",
             "anyhow",
             "mimalloc",
         ],

@@ -1,0 +1,24 @@
+//! The load: wrk where a peer is to give what it has, h2load where the rate is fixed.
+//!
+//! A run that had one wrong answer has no figure. wrk looks at every answer (status and length of the body) in a first
+//! pass, which also warms the peer up; as that costs the core of the load more than the peers cost theirs, in the
+//! measured pass it counts what is above status 399, broken or late, and the bytes must come to what they were in the
+//! first. h2load counts statuses and bytes of bodies itself.
+
+mod h2load;
+mod wrk;
+
+pub(crate) use h2load::at_rate;
+pub(crate) use wrk::Wrk;
+
+/// What clients saw of one turn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Seen {
+    /// All answers of the turn, each of them right.
+    pub(crate) answers: u64,
+    pub(crate) answers_per_second: f64,
+    /// Microseconds from the request to the end of its answer.
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    pub(crate) p999_us: f64,
+}

@@ -1,0 +1,257 @@
+//! The peers: what each is, where its program is found, and how it is started on its core.
+//!
+//! Every configuration stands in benches/peers/ with its reasons; what changes from run to run is filled in here.
+
+mod build;
+mod routes;
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+pub(crate) use build::{Build, cargo, install_envoy, target_folder};
+
+use crate::{
+    error::{BenchError, about},
+    namespace::Cores,
+    process::{Process, find},
+};
+
+/// A proxy to measure.
+pub(crate) struct Peer {
+    pub(crate) name: String,
+    kind: Kind,
+    program: PathBuf,
+}
+
+/// How it is configured and started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    /// With what `--io` takes.
+    Sluice(String),
+    Envoy,
+    Haproxy,
+    Nginx,
+}
+
+/// What a peer is beside the others in a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Ours,
+    Theirs,
+}
+
+/// A peer that is not measured, and why.
+pub(crate) struct LeftOut {
+    pub(crate) name: String,
+    pub(crate) why: String,
+}
+
+/// A peer that runs and takes requests.
+pub(crate) struct Running {
+    pub(crate) process: Process,
+    pub(crate) address: SocketAddr,
+}
+
+/// Where peers are started.
+pub(crate) struct Place {
+    pub(crate) cores: Cores,
+    /// For configurations and logs.
+    pub(crate) folder: PathBuf,
+    pub(crate) origin: SocketAddr,
+    pub(crate) ports: Ports,
+}
+
+/// All peers whose program is here, Sluice's builds first, and those whose program is not.
+pub(crate) fn all(builds: &[Build]) -> (Vec<Peer>, Vec<LeftOut>) {
+    let mut wanted = Vec::new();
+    for build in builds {
+        for base in &build.bases {
+            let name = format!("{}-{base}", build.name);
+            let path = build.path.is_file().then(|| build.path.clone());
+            wanted.push((
+                name,
+                Kind::Sluice(base.clone()),
+                path,
+                format!("no file {}", build.path.display()),
+            ));
+        }
+    }
+    let missing = |package: &str| format!("not installed (Debian: apt-get install {package})");
+    wanted.push((
+        "envoy".to_owned(),
+        Kind::Envoy,
+        build::envoy_program(),
+        "could not be installed".to_owned(),
+    ));
+    wanted.push((
+        "haproxy".to_owned(),
+        Kind::Haproxy,
+        find("haproxy"),
+        missing("haproxy"),
+    ));
+    wanted.push(("nginx".to_owned(), Kind::Nginx, find("nginx"), missing("nginx")));
+    let (mut peers, mut left_out) = (Vec::new(), Vec::new());
+    for (name, kind, program, why) in wanted {
+        match program {
+            Some(program) => peers.push(Peer { name, kind, program }),
+            None => left_out.push(LeftOut { name, why }),
+        }
+    }
+    (peers, left_out)
+}
+
+/// Whether `--only` with these names takes the peer: by its name, or by the part before a dash.
+pub(crate) fn is_wanted(name: &str, only: &[String]) -> bool {
+    let takes = |wanted: &String| {
+        name.strip_prefix(wanted.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    only.is_empty() || only.iter().any(takes)
+}
+
+/// Makes what the wanted peers need and is not there; what fails is told, and its peer will be left out.
+pub(crate) fn prepare(only: &[String], builds: &[Build]) {
+    let mut steps: Vec<(&str, Result<(), BenchError>)> = Vec::new();
+    if builds.is_empty()
+        && ["sluice-uring", "sluice-epoll"]
+            .iter()
+            .any(|name| is_wanted(name, only))
+    {
+        steps.push(("sluice", cargo(&["--release", "--package", "sluice"])));
+    }
+    if is_wanted("envoy", only) {
+        steps.push(("envoy", install_envoy()));
+    }
+    for (name, result) in steps {
+        if let Err(error) = result {
+            eprintln!("{name}: {error}");
+        }
+    }
+}
+
+impl Peer {
+    /// Whether it is ours or another's.
+    pub(crate) fn side(&self) -> Side {
+        match self.kind {
+            Kind::Sluice(_) => Side::Ours,
+            Kind::Envoy | Kind::Haproxy | Kind::Nginx => Side::Theirs,
+        }
+    }
+
+    /// What it says of its version.
+    pub(crate) fn version(&self) -> String {
+        let flag = match self.kind {
+            Kind::Haproxy | Kind::Nginx => "-v",
+            Kind::Sluice(_) | Kind::Envoy => "--version",
+        };
+        let Ok(output) = Command::new(&self.program).arg(flag).output() else {
+            return "unknown".to_owned();
+        };
+        let said = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&said);
+        let line = text
+            .lines()
+            .find(|line| !line.trim().is_empty())
+            .unwrap_or("unknown");
+        let after_path = line.rsplit_once("version: ").map_or(line, |(_, version)| version);
+        after_path.trim().to_owned()
+    }
+
+    /// Starts it on its core with `routes` to the origin and waits until it listens.
+    pub(crate) fn start(&self, routes: usize, place: &mut Place) -> Result<Running, BenchError> {
+        let (address, admin) = (place.ports.next()?, place.ports.next()?);
+        let folder = place.folder.join(&self.name);
+        fs::create_dir_all(&folder).map_err(about(&folder))?;
+        let arguments = self.configure(routes, address, admin, place.origin, &folder)?;
+        let mut process = Process::start(&self.name, &place.cores.peer, &self.program, arguments, &folder)?;
+        process.wait_until_it_listens(address, START_PATIENCE)?;
+        Ok(Running { process, address })
+    }
+
+    /// Writes its configuration; gives the arguments it is started with.
+    fn configure(
+        &self,
+        routes: usize,
+        listen: SocketAddr,
+        admin: SocketAddr,
+        origin: SocketAddr,
+        folder: &Path,
+    ) -> Result<Vec<String>, BenchError> {
+        let path = |name: &str| folder.join(name).display().to_string();
+        let map = path("routes.map");
+        let (file, template, routes, flags) = match &self.kind {
+            Kind::Sluice(base) => {
+                let flags = vec!["run", "--io", base, "--workers", "1", "-c"];
+                ("sluice.yaml", SLUICE, routes::sluice(routes), flags)
+            }
+            Kind::Envoy => ("envoy.yaml", ENVOY, routes::envoy(routes), ENVOY_FLAGS.to_vec()),
+            Kind::Haproxy => {
+                let (line, lines) = routes::haproxy(routes, &map);
+                fs::write(&map, lines).map_err(about(&map))?;
+                ("haproxy.cfg", HAPROXY, line, vec!["-f"])
+            }
+            Kind::Nginx => (
+                "nginx.conf",
+                NGINX,
+                routes::nginx(routes, &listen.to_string()),
+                vec!["-c"],
+            ),
+        };
+        let mut text = template
+            .replace("@routes@", &routes)
+            .replace("@folder@", &folder.display().to_string());
+        for (name, address) in [("listen", listen), ("admin", admin), ("origin", origin)] {
+            text = text.replace(&format!("@{name}@"), &address.to_string());
+            text = text.replace(&format!("@{name}_host@"), &address.ip().to_string());
+            text = text.replace(&format!("@{name}_port@"), &address.port().to_string());
+        }
+        let file = path(file);
+        fs::write(&file, text).map_err(about(&file))?;
+        let flags = flags.into_iter().map(str::to_owned);
+        Ok(flags.chain([file]).collect())
+    }
+}
+
+/// Hands out loopback addresses that nobody listens on, below the ports that the kernel gives to clients, each once.
+pub(crate) struct Ports(u16);
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self(PORT_FIRST)
+    }
+}
+
+impl Ports {
+    pub(crate) fn next(&mut self) -> Result<SocketAddr, BenchError> {
+        while self.0 < PORT_END {
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.0));
+            self.0 += 1;
+            if TcpListener::bind(address).is_ok() {
+                return Ok(address);
+            }
+        }
+        Err(BenchError::Usage("no port is free".to_owned()))
+    }
+}
+
+const PORT_FIRST: u16 = 12_000;
+const PORT_END: u16 = 20_000;
+const SLUICE: &str = include_str!("../peers/sluice.yaml");
+const ENVOY: &str = include_str!("../peers/envoy.yaml");
+const HAPROXY: &str = include_str!("../peers/haproxy.cfg");
+const NGINX: &str = include_str!("../peers/nginx.conf");
+const ENVOY_FLAGS: [&str; 6] = [
+    "--concurrency",
+    "1",
+    "--disable-hot-restart",
+    "--log-level",
+    "error",
+    "-c",
+];
+/// Envoy takes some seconds over ten thousand routes.
+const START_PATIENCE: Duration = Duration::from_secs(60);
