@@ -15,7 +15,7 @@ use std::{
 };
 
 use hickory_resolver::{
-    TokioResolver,
+    ResolverBuilder, TokioResolver,
     config::{LookupIpStrategy, ResolveHosts, ResolverConfig},
     net::runtime::TokioRuntimeProvider,
 };
@@ -69,7 +69,10 @@ impl SystemResolver {
             let no_servers = ResolverConfig::from_name_servers(Vec::new());
             TokioResolver::builder_with_config(no_servers, TokioRuntimeProvider::default())
         });
-        let mut builder = builder;
+        Self::of(builder)
+    }
+
+    fn of(mut builder: ResolverBuilder<TokioRuntimeProvider>) -> Result<Self, String> {
         let options = builder.options_mut();
         // What is kept is kept here, where its age is known.
         options.cache_size = 0;

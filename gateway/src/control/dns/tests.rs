@@ -2,6 +2,12 @@
 
 use std::{collections::VecDeque, sync::Mutex};
 
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, UdpSocket},
+};
+
 use super::*;
 
 fn ip(last: u8) -> IpAddr {
@@ -165,6 +171,109 @@ async fn another_resolver_is_asked_at_once_and_what_is_known_stays() {
 async fn localhost_needs_no_name_server() {
     let answer = SystemResolver::new().unwrap().lookup("localhost").await.unwrap();
     assert_eq!(settled(answer.addresses), [IpAddr::from([127, 0, 0, 1])]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_set_that_flaps_is_told_each_time_and_at_most_once_a_second() {
+    let flap = (0..20).map(|turn| good(&[ip(turn % 2)], 0)).collect();
+    let (tell, mut told) = mpsc::channel(1);
+    let mut followed = Names::new(Script(Mutex::new(flap)), tell);
+    followed.follow(&names(&["a"]));
+    let start = tokio::time::Instant::now();
+    for turn in 0..20 {
+        let resolved = told.recv().await.unwrap();
+        assert!(followed.learn(resolved, Instant::now()));
+        assert_eq!(followed.addresses()["a"], [ip(turn % 2)]);
+    }
+    assert!(start.elapsed() >= DNS_REFRESH_MIN * 19);
+}
+
+/// A name server on the loopback that answers by the first label of the name; gives its port.
+async fn name_server() -> u16 {
+    let tcp = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = tcp.local_addr().unwrap().port();
+    let udp = UdpSocket::bind(("127.0.0.1", port)).await.unwrap();
+    tokio::spawn(async move {
+        let mut query = [0; 1500];
+        while let Ok((length, peer)) = udp.recv_from(&mut query).await {
+            let Some(mut answer) = answer_to(&query[..length]) else {
+                continue;
+            };
+            if answer.len() > 512 {
+                answer.truncate(question_end(&query));
+                answer[2] |= 0x02; // truncated: ask over TCP (RFC 2181 9)
+                answer[6..8].fill(0);
+            }
+            udp.send_to(&answer, peer).await.unwrap();
+        }
+    });
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = tcp.accept().await {
+            let length = stream.read_u16().await.unwrap();
+            let mut query = vec![0; usize::from(length)];
+            stream.read_exact(&mut query).await.unwrap();
+            let answer = answer_to(&query).unwrap();
+            stream.write_u16(answer.len().try_into().unwrap()).await.unwrap();
+            stream.write_all(&answer).await.unwrap();
+        }
+    });
+    port
+}
+
+/// Behind the name, type and class of the question (RFC 1035 4.1.2).
+fn question_end(query: &[u8]) -> usize {
+    12 + query[12..].iter().position(|byte| *byte == 0).unwrap() + 5
+}
+
+/// A response of RFC 1035 4.1; none to what is to be left unanswered.
+fn answer_to(query: &[u8]) -> Option<Vec<u8>> {
+    let end = question_end(query);
+    let first_label = &query[13..13 + usize::from(query[12])];
+    let asks_ipv4 = query[end - 4..end - 2] == [0, 1];
+    let (code, count, lifetime): (u8, u16, u32) = match first_label {
+        b"servfail" => (2, 0, 0),
+        b"nxdomain" => (3, 0, 0),
+        b"silent" => return None,
+        b"many" if asks_ipv4 => (0, 1000, 60),
+        b"zero" if asks_ipv4 => (0, 1, 0),
+        _ => (0, 0, 0),
+    };
+    let mut answer = query[..end].to_vec();
+    answer[2..4].copy_from_slice(&[0x81, 0x80 | code]);
+    answer[6..8].copy_from_slice(&count.to_be_bytes());
+    answer[8..12].fill(0);
+    for index in 0..count {
+        answer.extend([0xc0, 12, 0, 1, 0, 1]);
+        answer.extend(lifetime.to_be_bytes());
+        answer.extend([0, 4, 10, 0]);
+        answer.extend(index.to_be_bytes());
+    }
+    Some(answer)
+}
+
+#[tokio::test]
+async fn what_name_servers_do_is_an_answer_or_a_failure() {
+    let port = name_server().await;
+    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
+    let connections = connections.into_iter().map(|mut connection| {
+        connection.port = port;
+        connection
+    });
+    let server = NameServerConfig::new([127, 0, 0, 1].into(), true, connections.collect());
+    let config = ResolverConfig::from_name_servers(vec![server]);
+    let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+    builder.options_mut().timeout = Duration::from_millis(200);
+    builder.options_mut().attempts = 1;
+    let resolver = SystemResolver::of(builder).unwrap();
+    for failing in ["nxdomain.test", "servfail.test", "silent.test", "empty.test"] {
+        let failure = resolver.lookup(failing).await.unwrap_err();
+        assert!(!failure.is_empty(), "{failing}");
+    }
+    let zero = resolver.lookup("zero.test").await.unwrap();
+    assert_eq!((zero.addresses.len(), zero.lifetime), (1, Duration::ZERO));
+    let many = resolver.lookup("many.test").await.unwrap();
+    assert_eq!(many.addresses.len(), 1000);
+    assert_eq!(settled(many.addresses).len(), DNS_ADDRESSES_MAX);
 }
 
 #[test]
