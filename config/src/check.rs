@@ -6,6 +6,7 @@
 //! Owns the meaning of the language. Refuses notation ([`crate::spec`]) and style ([`lint`]).
 
 mod filter;
+mod health;
 mod lint;
 mod listener;
 mod matching;

@@ -6,7 +6,10 @@ pub mod operations;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use crate::model::value::{ByteSize, Millis, Weight};
+use crate::model::{
+    StatusRange,
+    value::{ByteSize, Millis, Weight},
+};
 
 // What the loader takes.
 
@@ -128,6 +131,28 @@ pub const OUTLIER_CONSECUTIVE_FAILURES_MAX: u64 = 1000;
 pub const OUTLIER_EJECTION: Millis = Millis::literal(10_000);
 /// Share of the endpoints out at once: with more than half gone the rest would fall too.
 pub const OUTLIER_PERCENT_MAX: u8 = 50;
+
+// Health checks.
+
+/// Between two checks of an endpoint: HAProxy asks every 2 s, Envoy's users every 5 to 10, Kubernetes every 10; with three
+/// failures in a row a dead endpoint is left out within 15 s, and what fails at once is ejected sooner.
+pub const HEALTH_INTERVAL: Millis = Millis::literal(5000);
+/// Shortest time between two checks of an endpoint: below it checks are load, and sooner than a failed request tells.
+pub const HEALTH_INTERVAL_MIN: Millis = Millis::literal(10);
+/// One check: what Kubernetes' probes wait; an endpoint that takes longer for its health has none to spare.
+pub const HEALTH_TIMEOUT: Millis = Millis::literal(1000);
+/// Checks passed in a row until an endpoint is back: HAProxy's `rise`.
+pub const HEALTH_HEALTHY_AFTER: u32 = 2;
+/// Checks failed in a row until it is left out: HAProxy's `fall` and Kubernetes' `failureThreshold`; one lost packet or
+/// one pause of a garbage collector is no reason.
+pub const HEALTH_UNHEALTHY_AFTER: u32 = 3;
+/// Most checks in a row that may be asked for.
+pub const HEALTH_CHANGE_AFTER_MAX: u64 = 1000;
+/// Share of healthy endpoints below which all are used: none, because an endpoint that says it is not well is believed
+/// (as in HAProxy; Envoy's 50 % sends half of the requests of a lasting outage to broken endpoints).
+pub const HEALTH_PANIC_BELOW: u8 = 0;
+/// Statuses that pass: those that say success (RFC 9110 15.3); a redirect to a login page is none.
+pub const HEALTH_STATUSES: StatusRange = StatusRange::literal(200, 299);
 
 // What the exchange bounds for every listener.
 

@@ -3,6 +3,7 @@
 //! Owns the shape of what the rest of Sluice may assume. Refuses raw text: nothing here parses YAML.
 
 pub mod amount;
+pub mod health;
 pub mod listener;
 pub mod matching;
 pub mod pattern;
@@ -13,6 +14,7 @@ pub mod value;
 
 use serde::{Deserialize, Serialize};
 
+pub use health::{Check, Health, StatusRange};
 pub use listener::{Listener, PathPolicy};
 pub use matching::{FieldMatch, Match, PathMatch, StringMatch};
 pub use process::{AccessLog, Admin, Drain, WorkerLimits, Workers};

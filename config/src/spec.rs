@@ -5,6 +5,7 @@
 //!
 //! Owns names, shapes and the notation of values. Refuses references and what fields mean together: [`crate::check`].
 
+mod health;
 mod listener;
 mod matching;
 mod notation;
@@ -19,6 +20,7 @@ mod slot;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub(crate) use health::{Health, HttpCheck};
 pub(crate) use listener::{EncodedSlashes, Listener, ListenerLimits, ListenerTimeouts, PathPolicy};
 pub(crate) use matching::{Match, PathMatch, StringMatch};
 pub(crate) use process::{AccessLog, Admin, Drain, Limits, LogOutput, Workers};

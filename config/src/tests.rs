@@ -246,6 +246,7 @@ fn what_is_left_out_has_the_defaults() {
         service.outlier.unwrap().consecutive_failures,
         defaults::OUTLIER_CONSECUTIVE_FAILURES
     );
+    assert_eq!(service.health, None);
     let rule = "routes: [{ name: r, rules: [{ backends: [{ service: reviews }], retry: {} }] }]";
     let model = Model::from_yaml(&format!("{BASE}{rule}")).unwrap();
     let rule = &model.routes[0].rules[0];

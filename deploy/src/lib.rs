@@ -36,6 +36,7 @@ mod tests {
             [
                 "canary.yaml",
                 "headers-and-redirects.yaml",
+                "health-checks.yaml",
                 "minimal.yaml",
                 "sidecar.yaml"
             ]

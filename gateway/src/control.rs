@@ -1,4 +1,4 @@
-//! The control thread: it turns the outside world (files, signals, DNS, an operator's wishes) into snapshots for the
+//! The control thread: it turns the outside world (files, signals, DNS, health checks, an operator's wishes) into snapshots for the
 //! workers.
 //!
 //! Owns one loop over one closed [`Event`] enum, and all state that outlives an event. Refuses to serve requests, and
@@ -9,6 +9,7 @@ mod dns;
 pub mod file;
 mod fleet;
 mod inputs;
+mod probe;
 mod reload;
 mod transition;
 
@@ -29,6 +30,7 @@ use crate::{
 use dns::{Names, Resolved, SystemResolver};
 use fleet::{Fleet, Plan};
 use inputs::Inputs;
+use probe::{Answer, Network, Probes};
 use reload::{Candidate, Refusal, prepare};
 
 /// What runs.
@@ -65,6 +67,8 @@ enum Event {
     Terminate,
     /// A look-up has ended.
     Resolved(Resolved),
+    /// A health check has ended.
+    Checked(Answer),
     /// The admin server asks.
     Asked(Ask),
     /// Time to look whether anything waits to be published, and whether all workers live.
@@ -86,6 +90,7 @@ struct State {
     fleet: Fleet,
     writer: Writer,
     names: Names<SystemResolver>,
+    probes: Probes<Network>,
     /// What runs; `None` until the first configuration is live.
     live: Option<Live>,
     /// A configuration whose names are being looked up, and until when it waits for them.
@@ -147,7 +152,8 @@ impl Control {
         let (status, told) = watch::channel(Status::default());
         let (ask, asks) = mpsc::channel(EVENTS_QUEUED_MAX);
         let (tell, resolved) = mpsc::channel(EVENTS_QUEUED_MAX);
-        let inputs = Inputs::new(files, resolved, asks)
+        let (tell_check, checked) = mpsc::channel(EVENTS_QUEUED_MAX);
+        let inputs = Inputs::new(files, resolved, checked, asks)
             .map_err(|error| Failure::Run(format!("cannot receive signals: {error}")))?;
         let view = View {
             registry: Arc::clone(&registry),
@@ -160,6 +166,7 @@ impl Control {
                 .map_err(|error| Failure::Run(format!("cannot start the access log: {error}")))?,
             fleet: Fleet::new(plan, Arc::clone(&registry)),
             names: Names::new(SystemResolver::new().map_err(Failure::Run)?, tell),
+            probes: Probes::new(Network, tell_check),
             live: None,
             pending: None,
             refused: None,
@@ -199,6 +206,7 @@ impl Control {
                     state.drain(None);
                 }
                 Event::Resolved(resolved) => state.learn(resolved, Instant::now()),
+                Event::Checked(answer) => state.learn_health(&answer),
                 Event::Asked(Ask::Ready(answer)) => {
                     let pings = state.fleet.ping();
                     // Whoever asked may be gone by the time the workers have answered.

@@ -20,7 +20,8 @@ use std::{
 
 pub use registry::{ControlMetrics, Registry};
 pub use series::{
-    ListenerMetrics, RequestCounters, RetryCounters, RetryOutcome, ServiceMetrics, WorkerMetrics,
+    CheckResult, EndpointMetrics, ListenerMetrics, RequestCounters, RetryCounters, RetryOutcome,
+    ServiceMetrics, WorkerMetrics,
 };
 
 /// A number that only grows. One thread writes it, any thread may read it.

@@ -6,7 +6,11 @@ mod listener;
 mod rule;
 mod service;
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use sluice_config::{Model, model::ListenerId};
 
@@ -35,16 +39,23 @@ pub struct Snapshot {
 /// What DNS last said, by name. A name that is missing has no address.
 pub type Resolved = HashMap<String, Vec<IpAddr>>;
 
-/// Compiles a model. Series of metrics come from `registry`, so that they go on over reloads.
+/// Compiles a model. `is_up` tells of an endpoint of a service that has health checks what they say. Series of metrics
+/// come from `registry`, so that they go on over reloads.
 #[must_use]
-pub fn compile(model: Arc<Model>, resolved: &Resolved, registry: &Registry, generation: u64) -> Snapshot {
+pub fn compile(
+    model: Arc<Model>,
+    resolved: &Resolved,
+    is_up: impl Fn(&str, SocketAddr) -> bool,
+    registry: &Registry,
+    generation: u64,
+) -> Snapshot {
     let listeners = (0..model.listeners.len())
         .map(|id| Listener::compile(&model, ListenerId(id), registry))
         .collect();
     let services = model
         .services
         .iter()
-        .map(|service| Service::compile(service, resolved, registry))
+        .map(|service| Service::compile(service, resolved, &is_up, registry))
         .collect();
     let mut rules = Vec::new();
     let mut first_rule = Vec::with_capacity(model.routes.len());

@@ -18,6 +18,7 @@ use sluice_config::defaults;
 use sluice_io::SocketOptions;
 use sluice_routing::{
     balance::Balancer,
+    health,
     outlier::{EndpointHealth, EndpointSet},
 };
 
@@ -106,6 +107,9 @@ impl Service {
                 ),
             })
             .unzip();
+        for (endpoint, compiled) in endpoints.iter().zip(&compiled.endpoints) {
+            endpoint.set_up(compiled.up);
+        }
         let weights: Vec<u32> = compiled
             .endpoints
             .iter()
@@ -144,23 +148,45 @@ impl Service {
         })
     }
 
-    /// The endpoint for a try: by balance among those neither ejected nor tried before; where none is left, among
-    /// those not ejected; where all are, among all.
+    /// The endpoint for a try: by balance among those neither ejected nor tried before; where none is left, among those not
+    /// tried before; where all were, among all. One that health checks hold to be down is never picked, as it said so
+    /// itself, while an ejection is a guess; unless so few are up that the service's `panicBelow` disregards them.
     #[must_use]
     pub fn pick(&self, tried: &[SocketAddr], now: Instant, rng: &mut fastrand::Rng) -> Option<Pick> {
         let load = |index: usize| self.endpoints[index].active();
         let health = self.health.borrow();
         let healthy = health.usable(now);
         let fresh = |index: usize| !tried.contains(&self.endpoints[index].address);
+        let all = !self.trusts_checks();
+        let up = |index: usize| all || self.endpoints[index].is_up();
         let mut balancer = self.balancer.borrow_mut();
         let index = balancer
-            .pick(load, |index| fresh(index) && healthy(index), rng)
-            .or_else(|| balancer.pick(load, fresh, rng))
-            .or_else(|| balancer.pick(load, |_| true, rng))?;
+            .pick(load, |index| up(index) && fresh(index) && healthy(index), rng)
+            .or_else(|| balancer.pick(load, |index| up(index) && fresh(index), rng))
+            .or_else(|| balancer.pick(load, up, rng))?;
         Some(Pick {
             endpoint: Rc::clone(&self.endpoints[index]),
             index,
         })
+    }
+
+    /// Whether what health checks say counts.
+    fn trusts_checks(&self) -> bool {
+        match self.settings.health.as_ref().map(|health| health.panic_below) {
+            None => false,
+            Some(0) => true,
+            Some(panic_below) => {
+                let up = self.endpoints.iter().filter(|endpoint| endpoint.is_up()).count();
+                !health::is_panic(up, self.endpoints.len(), panic_below)
+            }
+        }
+    }
+
+    /// Health checks changed their mind on the endpoint at `address`, if it is one of this service's.
+    pub fn set_up(&self, address: SocketAddr, up: bool) {
+        if let Some(endpoint) = self.endpoints.iter().find(|endpoint| endpoint.address == address) {
+            endpoint.set_up(up);
+        }
     }
 
     /// A try there was answered.

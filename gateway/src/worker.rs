@@ -33,8 +33,21 @@ pub enum Message {
     Swap(Swap),
     /// Take no more connections, end when the last has ended, or at this time.
     Drain(Instant),
+    /// What health checks say of an endpoint from now on.
+    Health(Health),
     /// Say that it lives.
     Ping(tokio::sync::oneshot::Sender<()>),
+}
+
+/// What health checks say of an endpoint.
+#[derive(Debug, Clone)]
+pub struct Health {
+    /// The name of its service.
+    pub service: Arc<str>,
+    /// Its address.
+    pub address: SocketAddr,
+    /// Whether it may be picked.
+    pub up: bool,
 }
 
 /// A configuration that goes live.
@@ -160,6 +173,11 @@ async fn run(io: Io, start: Start, mut mailbox: mailbox::Receiver<Message>) {
     while let Some(message) = mailbox.recv().await {
         match message {
             Message::Swap(swap) => worker.swap(swap),
+            Message::Health(health) => {
+                worker
+                    .context
+                    .learn_health(&health.service, health.address, health.up)
+            }
             Message::Ping(answer) => _ = answer.send(()),
             Message::Drain(until) => {
                 worker.drain();

@@ -5,6 +5,7 @@
 
 pub mod balance;
 pub mod filter;
+pub mod health;
 pub mod outlier;
 pub mod request;
 pub mod retry;

@@ -6,7 +6,7 @@ use super::{Checker, each};
 use crate::{
     defaults,
     model::{Address, Balance, Endpoint, Outlier, Pool, Service, Weight},
-    spec::{self, OrNone},
+    spec::{self, OrNone, Slot},
     tree::NodeId,
 };
 
@@ -35,6 +35,13 @@ impl Checker<'_> {
                 Some(OrNone::Some(spec)) => Some(outlier(spec)?),
                 None if spec.outlier.node().is_none() => Some(outlier(&spec::Outlier::default())?),
                 None => return None,
+            },
+            health: match &spec.health {
+                Slot::Absent => None,
+                health => {
+                    let (at, spec) = health.given()?;
+                    Some(self.health(at, spec)?)
+                }
             },
         })
     }

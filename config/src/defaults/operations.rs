@@ -62,6 +62,17 @@ pub const DNS_LOOKUPS_AT_ONCE_MAX: usize = 16;
 /// One look-up with all its retries and search domains: twice the five seconds of one query.
 pub const DNS_LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 
+// Health checks.
+
+/// Checks at once: half of the descriptors kept back for all but connections. Where all of them hang for the default second,
+/// 640 endpoints are still asked each 5 s.
+pub const HEALTH_CHECKS_AT_ONCE_MAX: usize = 128;
+/// A response head: what tells of health is short; hyper's smallest bound is 8 KiB.
+pub const HEALTH_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Of a response body as much is read, so that the endpoint can end its answer, and no more: ten times what health
+/// endpoints tell.
+pub const HEALTH_BODY_BYTES_MAX: usize = 64 * 1024;
+
 // Workers.
 
 /// File descriptors for all but connections: files, logs, rings, admin, listeners.

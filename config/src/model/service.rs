@@ -4,7 +4,10 @@ use std::{fmt, net::SocketAddr, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::value::{Invalid, Millis, Name, Weight, domain};
+use super::{
+    health::Health,
+    value::{Invalid, Millis, Name, Weight, domain},
+};
 
 /// A named set of endpoints that serve the same thing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +24,8 @@ pub struct Service {
     pub pool: Pool,
     /// When an endpoint is left out for a while; `None` never.
     pub outlier: Option<Outlier>,
+    /// How its endpoints are asked whether they are well; `None` not at all.
+    pub health: Option<Health>,
 }
 
 /// One place a service is at.

@@ -33,6 +33,10 @@ pub(crate) struct Host(pub(crate) String);
 #[derive(Debug)]
 pub(crate) struct Authority(pub(crate) String);
 
+/// What an HTTP/1.1 request asks for: a path with or without a query.
+#[derive(Debug)]
+pub(crate) struct Target(pub(crate) String);
+
 /// A method.
 #[derive(Debug)]
 pub(crate) struct Method(pub(crate) String);
@@ -120,6 +124,12 @@ notation!(
     r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$"
 );
 notation!(Path, "Path", "a path such as `/api`", r"^/[!-~]*$");
+notation!(
+    Target,
+    "Target",
+    "a path with or without a query, such as `/healthz`",
+    r"^/([A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*$"
+);
 notation!(Text, "Text", "text", "^");
 
 impl FromStr for Text {
@@ -194,6 +204,38 @@ impl FromStr for Authority {
     }
 }
 
+impl FromStr for Target {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        if let Some((_, rest)) = text.split_once("://") {
+            let path = rest.find('/').map_or("/", |slash| &rest[slash..]);
+            return Err(Invalid::rather("a path has no scheme and no host", path));
+        }
+        if !text.starts_with('/') {
+            return Err(Invalid::rather("a path begins with `/`", format!("/{text}")));
+        }
+        // RFC 9112 3.2.1 and RFC 3986 3.3 and 3.4.
+        let may_stand = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@/?%".contains(c);
+        match text.chars().find(|&c| !may_stand(c)) {
+            Some('#') => Err(Invalid::because(
+                "a request has no fragment: it ends before the `#`",
+            )),
+            Some(wrong) => Err(Invalid::because(format!(
+                "a path holds no {wrong:?}: write it percent-encoded"
+            ))),
+            None if text.split('%').skip(1).any(|rest| !begins_with_byte(rest)) => {
+                Err(Invalid::because("`%` is followed by two hexadecimal digits"))
+            }
+            None => Ok(Self(text.to_owned())),
+        }
+    }
+}
+
+fn begins_with_byte(text: &str) -> bool {
+    text.len() >= 2 && text.bytes().take(2).all(|digit| digit.is_ascii_hexdigit())
+}
+
 impl FromStr for Method {
     type Err = Invalid;
 
@@ -265,6 +307,19 @@ mod tests {
         for wrong in ["a:0", "a:+1", "a:99999", "http://a", "a b", "", ":80", "::1"] {
             assert!(wrong.parse::<Authority>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn targets() {
+        for text in ["/", "/healthz", "/health?full=1&q=%20"] {
+            assert_eq!(text.parse::<Target>().unwrap().0, text);
+        }
+        for wrong in ["", "/a b", "/a#b", "/é", "*", "/%", "/%2", "/%zz", "/a<"] {
+            assert!(wrong.parse::<Target>().is_err(), "{wrong}");
+        }
+        assert_eq!(suggestion::<Target>("healthz").as_deref(), Some("/healthz"));
+        assert_eq!(suggestion::<Target>("http://a:80/x?y").as_deref(), Some("/x?y"));
+        assert_eq!(suggestion::<Target>("http://a").as_deref(), Some("/"));
     }
 
     #[test]

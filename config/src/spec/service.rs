@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{List, OrNone, Slot, Written, scalar::Int};
+use super::{Health, List, OrNone, Slot, Written, scalar::Int};
 use crate::{
     defaults::{
         CONNECT_TIMEOUT, OUTLIER_CONSECUTIVE_FAILURES, OUTLIER_CONSECUTIVE_FAILURES_MAX, OUTLIER_EJECTION,
@@ -42,6 +42,9 @@ pub(crate) struct Service {
     /// When an endpoint is left out for a while; or `none`.
     #[serde(default)]
     pub(crate) outlier: Slot<OrNone<Outlier>>,
+    /// How endpoints are asked whether they are well; those that are not get no request.
+    #[serde(default)]
+    pub(crate) health: Slot<Health>,
 }
 
 /// One place a service is at.

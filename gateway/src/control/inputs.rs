@@ -12,7 +12,7 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval, sleep_until, timeout_at},
 };
 
-use super::{Draining, Event, debounce::Debounce, dns::Resolved, file::Watch};
+use super::{Draining, Event, debounce::Debounce, dns::Resolved, file::Watch, probe::Answer};
 use crate::status::Ask;
 
 /// All inputs but those of the workers.
@@ -20,6 +20,7 @@ pub(super) struct Inputs {
     pub(super) files: Watch,
     debounce: Debounce,
     resolved: mpsc::Receiver<Resolved>,
+    checked: mpsc::Receiver<Answer>,
     asks: mpsc::Receiver<Ask>,
     hangup: Signal,
     terminate: Signal,
@@ -35,6 +36,7 @@ impl Inputs {
     pub(super) fn new(
         files: Watch,
         resolved: mpsc::Receiver<Resolved>,
+        checked: mpsc::Receiver<Answer>,
         asks: mpsc::Receiver<Ask>,
     ) -> io::Result<Self> {
         let mut tick = interval(WORKERS_CHECK_INTERVAL);
@@ -43,6 +45,7 @@ impl Inputs {
             files,
             debounce: Debounce::default(),
             resolved,
+            checked,
             asks,
             hangup: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
@@ -73,6 +76,8 @@ impl Inputs {
                 Some(ask) = self.asks.recv() => return Event::Asked(ask),
                 _ = self.tick.tick() => return Event::Tick,
                 () = self.files.changed() => self.debounce.changed(Instant::now()),
+                // Last: there are many, and none may keep the others from being heard.
+                Some(answer) = self.checked.recv() => return Event::Checked(answer),
             }
         }
     }

@@ -12,11 +12,14 @@ use super::{
     dns::{Resolved, SystemResolver},
     file::{self, Watch},
     fleet::Sockets,
+    probe::{Answer, Fault, Learned},
     reload::{Candidate, Refusal, names, open_sink, prepare},
 };
 use crate::{
-    snapshot::compile,
+    metrics::CheckResult,
+    snapshot::{Service, compile},
     status::{Phase, Reload, ReloadResult, Running},
+    worker::Health,
 };
 use sluice_config::defaults::operations::{
     ACCESS_LOG_END_TIMEOUT, DNS_AWAITED, DNS_PUBLISH_DELAY, DRAIN_GRACE,
@@ -190,6 +193,7 @@ impl State {
         let snapshot = Arc::new(compile(
             Arc::clone(&live.model),
             &addresses,
+            |service, address| self.probes.is_up(service, address),
             &self.registry,
             live.generation,
         ));
@@ -197,6 +201,8 @@ impl State {
         self.fleet
             .publish(&snapshot, sockets, |worker| logs.then(|| self.writer.log(worker)))
             .map_err(|error| Failure::Run(format!("cannot start a worker: {error}")))?;
+        self.probes.follow(&snapshot.services);
+        self.count_endpoints(&snapshot.services);
         let generation = live.generation;
         self.registry
             .control()
@@ -221,6 +227,52 @@ impl State {
         }
     }
 
+    /// Takes in what a health check found.
+    pub(super) fn learn_health(&mut self, answer: &Answer) {
+        let learned = self.probes.learn(answer);
+        if learned == Learned::Nothing {
+            return;
+        }
+        let series = self.registry.endpoints(&answer.service);
+        let metrics = series.of(0);
+        let result = answer.outcome.as_ref().err();
+        metrics.count(result.map_or(CheckResult::Passed, Fault::result));
+        let Learned::Changed { up } = learned else {
+            return;
+        };
+        let (service, endpoint) = (answer.service.as_str(), answer.address);
+        match result {
+            Some(fault) => {
+                metrics.healthy.dec();
+                metrics.unhealthy.inc();
+                tracing::warn!(service, %endpoint, reason = %fault, "an endpoint is down by its health checks");
+            }
+            None => {
+                metrics.healthy.inc();
+                metrics.unhealthy.dec();
+                tracing::info!(service, %endpoint, "an endpoint is up again by its health checks");
+            }
+        }
+        self.fleet.tell_health(&Health {
+            service: service.into(),
+            address: endpoint,
+            up,
+        });
+    }
+
+    /// Counts the endpoints of what runs; of services that have left none.
+    fn count_endpoints(&self, services: &[Service]) {
+        let names = services.iter().map(|service| service.settings.name.as_str());
+        self.registry.forget_endpoints();
+        for (name, service) in names.zip(services) {
+            let up = service.endpoints.iter().filter(|endpoint| endpoint.up).count();
+            let series = self.registry.endpoints(name);
+            let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+            series.of(0).healthy.set(count(up));
+            series.of(0).unhealthy.set(count(service.endpoints.len() - up));
+        }
+    }
+
     /// Begins to end, if that has not begun: no new connections, and what runs has its time. `failure` is what makes
     /// it end, if it is not wanted.
     pub(super) fn drain(&mut self, failure: Option<String>) {
@@ -236,6 +288,8 @@ impl State {
         self.status.send_modify(|status| status.phase = Phase::Draining);
         self.pending = None;
         self.stale_since = None;
+        // Workers that drain hear no more of it.
+        self.probes.follow(&[]);
         let until = Instant::now() + timeout;
         let ended = self.fleet.drain(until);
         self.draining = Some(Draining {

@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
+    net::SocketAddr,
     rc::Rc,
     sync::Arc,
     task::{Poll, Waker},
@@ -74,6 +75,15 @@ impl Context {
         self.current.replace(Some(Rc::clone(&next)));
         self.log.replace(log);
         next
+    }
+
+    /// Takes in what health checks say of an endpoint of the live snapshot.
+    pub fn learn_health(&self, service: &str, address: SocketAddr, up: bool) {
+        let current = self.current.borrow().clone();
+        let mut services = current.iter().flat_map(|current| &current.services);
+        if let Some(service) = services.find(|known| known.name == service) {
+            service.set_up(address, up);
+        }
     }
 
     /// Its counters.

@@ -7,10 +7,10 @@ use std::{fmt, sync::Arc};
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 use super::{
-    Counter,
+    Counter, Gauge,
     page::{Page, by_name, levels, sum},
     registry::{Shared, Table, Tables},
-    series::{ListenerMetrics, RetryOutcome, ServiceMetrics, WorkerMetrics},
+    series::{CheckResult, EndpointMetrics, ListenerMetrics, RetryOutcome, ServiceMetrics, WorkerMetrics},
 };
 
 #[derive(Debug)]
@@ -29,6 +29,7 @@ impl Collector for Exposition {
         requests(&mut page, &tables)?;
         listeners(&mut page, &tables.listeners, &self.0.bad_request_rules)?;
         services(&mut page, &tables.services)?;
+        endpoints(&mut page, &tables.endpoints)?;
         decisions(&mut page, &tables)?;
         workers(&mut page, &self.0)?;
         control(&mut page, &self.0)
@@ -160,6 +161,34 @@ fn services(page: &mut Page<'_>, table: &Table<1, ServiceMetrics>) -> fmt::Resul
         "sluice_outlier_ejections_total",
         "Endpoints left out for a while because they failed.",
         named(|metrics| &metrics.ejections),
+    )
+}
+
+fn endpoints(page: &mut Page<'_>, table: &Table<1, EndpointMetrics>) -> fmt::Result {
+    page.gauges(
+        "sluice_service_endpoints",
+        "Endpoints of a service, by what health checks tell of them (healthy where nothing does).",
+        table.iter().flat_map(|([service], series)| {
+            let row = |state, pick: fn(&EndpointMetrics) -> &Gauge| {
+                let labels = vec![("service", service.as_str()), ("state", state)];
+                (labels, series.iter().map(|metrics| pick(metrics).get()).sum())
+            };
+            [
+                row("healthy", |metrics| &metrics.healthy),
+                row("unhealthy", |metrics| &metrics.unhealthy),
+            ]
+        }),
+    )?;
+    page.counters(
+        "sluice_health_checks_total",
+        "Health checks of endpoints, by result.",
+        table.iter().flat_map(|([service], series)| {
+            CheckResult::ALL.into_iter().filter_map(move |result| {
+                let count = series.iter().map(|metrics| metrics.checks(result)).sum();
+                let labels = vec![("service", service.as_str()), ("result", result.as_str())];
+                (count > 0).then_some((labels, count))
+            })
+        }),
     )
 }
 

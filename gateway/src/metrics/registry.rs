@@ -9,8 +9,8 @@ use std::{
 };
 
 use super::{
-    Counter, Gauge, ListenerMetrics, PerWorker, RequestCounters, RetryCounters, ServiceMetrics,
-    WorkerMetrics, exposition::Exposition,
+    Counter, EndpointMetrics, Gauge, ListenerMetrics, PerWorker, RequestCounters, RetryCounters,
+    ServiceMetrics, WorkerMetrics, exposition::Exposition,
 };
 use sluice_config::defaults::operations::SERIES_RELOADS_KEPT;
 
@@ -72,6 +72,21 @@ impl Registry {
         self.tables(|tables, workers| tables.services.get_or_create([name], workers))
     }
 
+    /// What the control thread knows of one service's endpoints.
+    #[must_use]
+    pub fn endpoints(&self, service: &str) -> PerWorker<EndpointMetrics> {
+        // There is one control thread.
+        self.tables(|tables, _| tables.endpoints.get_or_create([service], 1))
+    }
+
+    /// Sets the number of endpoints of every service to 0: those that there are, are counted anew.
+    pub fn forget_endpoints(&self) {
+        for (_, series) in self.shared.lock().endpoints.iter() {
+            series.of(0).healthy.set(0);
+            series.of(0).unhealthy.set(0);
+        }
+    }
+
     /// Picks of one backend of a rule's split.
     #[must_use]
     pub fn split_picks(&self, route: &str, rule: &str, service: &str) -> PerWorker<Counter> {
@@ -109,6 +124,7 @@ impl Registry {
         tables.requests.retain_recent();
         tables.listeners.retain_recent();
         tables.services.retain_recent();
+        tables.endpoints.retain_recent();
         tables.split_picks.retain_recent();
         tables.retries.retain_recent();
     }
@@ -168,6 +184,7 @@ pub(super) struct Tables {
     pub(super) requests: Table<3, RequestCounters>,
     pub(super) listeners: Table<1, ListenerMetrics>,
     pub(super) services: Table<1, ServiceMetrics>,
+    pub(super) endpoints: Table<1, EndpointMetrics>,
     pub(super) split_picks: Table<3, Counter>,
     pub(super) retries: Table<1, RetryCounters>,
 }

@@ -1,6 +1,6 @@
 //! The groups of counters that the rooms of the request path hold, one group for each thing named.
 //!
-//! Owns their shape. Refuses labels and text, but for the closed list of retry outcomes.
+//! Owns their shape. Refuses labels and text, but for the closed lists of outcomes.
 
 use std::sync::OnceLock;
 
@@ -140,6 +140,68 @@ impl RetryCounters {
     /// Counts one outcome.
     pub fn count(&self, outcome: RetryOutcome) {
         self.by_outcome[outcome as usize].inc();
+    }
+}
+
+/// How a health check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum CheckResult {
+    /// Well.
+    Passed,
+    /// Without a connection.
+    Connect,
+    /// With a status that does not pass.
+    Status,
+    /// Without a whole answer.
+    Broken,
+    /// Not in time.
+    Timeout,
+}
+
+impl CheckResult {
+    /// Every result, in the order of the counters.
+    pub const ALL: [Self; 5] = [
+        Self::Passed,
+        Self::Connect,
+        Self::Status,
+        Self::Broken,
+        Self::Timeout,
+    ];
+
+    /// As label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Connect => "connect_failed",
+            Self::Status => "bad_status",
+            Self::Broken => "broken",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
+/// What the control thread knows of the endpoints of one service.
+#[derive(Debug, Default)]
+pub struct EndpointMetrics {
+    /// Endpoints that may be picked as far as health checks tell; all of them where there is none.
+    pub healthy: Gauge,
+    /// Endpoints that health checks hold to be down.
+    pub unhealthy: Gauge,
+    by_result: [Counter; CheckResult::ALL.len()],
+}
+
+impl EndpointMetrics {
+    /// Counts one health check.
+    pub fn count(&self, result: CheckResult) {
+        self.by_result[result as usize].inc();
+    }
+
+    /// How many ended so.
+    #[must_use]
+    pub fn checks(&self, result: CheckResult) -> u64 {
+        self.by_result[result as usize].get()
     }
 }
 

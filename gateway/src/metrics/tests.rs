@@ -39,6 +39,10 @@ fn filled() -> Registry {
         registry.retries("reviews").of(worker).count(RetryOutcome::Budget);
         registry.worker().of(worker).driver.get_or_init(|| "epoll");
     }
+    let endpoints = registry.endpoints("v1");
+    endpoints.of(0).healthy.set(2);
+    endpoints.of(0).unhealthy.set(1);
+    endpoints.of(0).count(CheckResult::Timeout);
     registry.control().config_generation.set(3);
     registry
 }
@@ -60,6 +64,9 @@ fn sums_over_workers() {
         r#"sluice_upstream_connects_total{service="v1",outcome="connected"} 2"#,
         r#"sluice_split_picks_total{route="reviews",rule="everyone",service="v1"} 18"#,
         r#"sluice_retries_total{route="reviews",outcome="budget"} 2"#,
+        r#"sluice_service_endpoints{service="v1",state="healthy"} 2"#,
+        r#"sluice_service_endpoints{service="v1",state="unhealthy"} 1"#,
+        r#"sluice_health_checks_total{service="v1",result="timeout"} 1"#,
         r#"sluice_io_driver_info{driver="epoll"} 1"#,
         "sluice_config_generation 3",
         "sluice_workers 2",
@@ -74,7 +81,7 @@ fn sums_over_workers() {
 #[test]
 fn silent_classes_and_rules_are_not_printed() {
     let text = filled().encode().unwrap();
-    for absent in ["4xx", "content_length", "exhausted"] {
+    for absent in ["4xx", "content_length", "exhausted", "bad_status"] {
         assert!(!text.contains(absent), "{absent} is in\n{text}");
     }
 }

@@ -24,23 +24,35 @@ pub struct Endpoint {
     pub address: SocketAddr,
     /// Relative to the others, at least 1.
     pub weight: u32,
+    /// Whether it may be picked, as far as health checks told when this was compiled.
+    pub up: bool,
 }
 
 impl Service {
-    pub(super) fn compile(settings: &model::Service, resolved: &Resolved, registry: &Registry) -> Self {
+    pub(super) fn compile(
+        settings: &model::Service,
+        resolved: &Resolved,
+        is_up: &impl Fn(&str, SocketAddr) -> bool,
+        registry: &Registry,
+    ) -> Self {
+        let name = settings.name.as_str();
         let mut endpoints: Vec<Endpoint> = Vec::with_capacity(settings.endpoints.len());
         for declared in &settings.endpoints {
             let weight = declared.weight.get();
             for address in addresses(&declared.address, resolved) {
                 match endpoints.iter_mut().find(|known| known.address == address) {
                     Some(known) => known.weight = known.weight.saturating_add(weight),
-                    None => endpoints.push(Endpoint { address, weight }),
+                    None => endpoints.push(Endpoint {
+                        address,
+                        weight,
+                        up: settings.health.is_none() || is_up(name, address),
+                    }),
                 }
             }
         }
         Self {
             endpoints,
-            metrics: registry.service(settings.name.as_str()),
+            metrics: registry.service(name),
             settings: settings.clone(),
         }
     }

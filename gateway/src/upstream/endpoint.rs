@@ -15,6 +15,7 @@ pub struct Endpoint {
     /// Where it is.
     pub address: SocketAddr,
     active: Cell<u32>,
+    up: Cell<bool>,
     idle: RefCell<Vec<Idle>>,
 }
 
@@ -29,6 +30,7 @@ impl Endpoint {
         Self {
             address,
             active: Cell::new(0),
+            up: Cell::new(true),
             idle: RefCell::new(Vec::new()),
         }
     }
@@ -36,6 +38,15 @@ impl Endpoint {
     /// Tries in flight.
     pub(super) fn active(&self) -> u32 {
         self.active.get()
+    }
+
+    /// Whether health checks, if there are any, let it be picked.
+    pub(super) fn is_up(&self) -> bool {
+        self.up.get()
+    }
+
+    pub(super) fn set_up(&self, up: bool) {
+        self.up.set(up);
     }
 
     pub(super) fn enter(&self) {

@@ -24,7 +24,7 @@ routes:
 services:
 - { name: unused, endpoints: [{ address: "10.9.0.1:80" }] }
 - { name: v1, endpoints: [{ address: "10.0.0.1:80" }, { address: "10.0.0.2:80" }] }
-- { name: v2, endpoints: [{ address: "10.0.1.1:80" }] }
+- { name: v2, endpoints: [{ address: "10.0.1.1:80" }], health: { http: { path: /healthz } } }
 "#;
 
 const NEW: &str = r#"
@@ -50,7 +50,7 @@ routes:
 - { name: shop, hosts: [shop.example.com], rules: [{ backends: [{ service: v1 }] }] }
 services:
 - { name: v3, endpoints: [{ address: "10.0.3.1:80" }] }
-- { name: v2, endpoints: [{ address: "10.0.1.1:80" }], balance: random }
+- { name: v2, endpoints: [{ address: "10.0.1.1:80" }], balance: random, health: { http: { path: /ready }, interval: 1s } }
 - { name: v1, endpoints: [{ address: "10.0.0.1:80", weight: 3 }, { address: "10.0.0.9:80" }] }
 "#;
 
@@ -92,6 +92,8 @@ services
   + v3: 10.0.3.1:80
   ~ v2
       balance: LeastRequest -> Random
+      health.check.Http.target: /healthz -> /ready
+      health.interval: 5000 -> 1000
   ~ v1
       - 10.0.0.2:80
       10.0.0.1:80: weight 1 -> 3

@@ -1,0 +1,204 @@
+//! Health checks of endpoints.
+//!
+//! Owns who is asked and when, and what is held of each. What stays the same over a reload keeps it; what is asked no more
+//! is forgotten. Refuses to publish: it says what changed, and the control loop does the rest.
+
+mod check;
+
+use std::{collections::HashMap, future::Future, net::SocketAddr, sync::Arc, time::Duration};
+
+use sluice_config::{defaults::operations::HEALTH_CHECKS_AT_ONCE_MAX, model::Health};
+use sluice_routing::health::Checked;
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::AbortHandle,
+    time::sleep_until,
+};
+
+use crate::snapshot::Service;
+pub(super) use check::{Fault, Network};
+
+/// The outcome of one check.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) service: String,
+    pub(super) address: SocketAddr,
+    pub(super) outcome: Result<(), Fault>,
+    /// Which asking it is an answer to.
+    asking: u64,
+}
+
+/// What an answer makes of its endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Learned {
+    /// It is no longer asked, or asked something else.
+    Nothing,
+    /// What was held of it holds.
+    Unchanged,
+    /// It is up again, or down from now on.
+    Changed {
+        /// Which.
+        up: bool,
+    },
+}
+
+/// One question to one endpoint.
+#[derive(Debug, Clone)]
+pub(super) struct Question {
+    /// The endpoint's; what is asked may have another port.
+    address: SocketAddr,
+    health: Arc<Health>,
+}
+
+/// Asks an endpoint.
+pub(super) trait Ask: Send + Sync + 'static {
+    /// Asks, within the time the question allows.
+    fn ask(&self, question: &Question) -> impl Future<Output = Result<(), Fault>> + Send;
+}
+
+/// The endpoints that are checked, by service and address, and what is held of them.
+pub(super) struct Probes<A> {
+    watched: HashMap<String, HashMap<SocketAddr, Watched>>,
+    asker: Arc<A>,
+    /// Checks at once.
+    turns: Arc<Semaphore>,
+    tell: mpsc::Sender<Answer>,
+    askings: u64,
+}
+
+struct Watched {
+    checked: Checked,
+    health: Arc<Health>,
+    asking: u64,
+    task: AbortHandle,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl<A: Ask> Probes<A> {
+    /// Of no endpoint. Answers are told through `tell`, to be given back to [`Probes::learn`].
+    pub(super) fn new(asker: A, tell: mpsc::Sender<Answer>) -> Self {
+        Self {
+            watched: HashMap::new(),
+            asker: Arc::new(asker),
+            turns: Arc::new(Semaphore::new(HEALTH_CHECKS_AT_ONCE_MAX)),
+            tell,
+            askings: 0,
+        }
+    }
+
+    /// Asks the endpoints of these services from now on, and no others.
+    pub(super) fn follow(&mut self, services: &[Service]) {
+        let mut before = std::mem::take(&mut self.watched);
+        for service in services {
+            let Some(health) = &service.settings.health else {
+                continue;
+            };
+            let (name, health) = (service.settings.name.as_str(), Arc::new(health.clone()));
+            let mut known = before.remove(name).unwrap_or_default();
+            let watched = service.endpoints.iter().map(|endpoint| {
+                let known = known.remove(&endpoint.address);
+                (
+                    endpoint.address,
+                    self.watch(name, endpoint.address, &health, known),
+                )
+            });
+            let watched = watched.collect();
+            self.watched.insert(name.to_owned(), watched);
+        }
+    }
+
+    fn watch(
+        &mut self,
+        service: &str,
+        address: SocketAddr,
+        health: &Arc<Health>,
+        known: Option<Watched>,
+    ) -> Watched {
+        let mut checked = Checked::default();
+        if let Some(known) = known {
+            if known.health == *health {
+                return known;
+            }
+            checked = known.checked;
+            if known.health.check != health.check || known.health.port != health.port {
+                checked.unsettle();
+            }
+        }
+        self.askings += 1;
+        let question = Question {
+            address,
+            health: Arc::clone(health),
+        };
+        let (service, asking) = (service.to_owned(), self.askings);
+        let answer = move |outcome| Answer {
+            service: service.clone(),
+            address,
+            outcome,
+            asking,
+        };
+        let (asker, turns) = (Arc::clone(&self.asker), Arc::clone(&self.turns));
+        Watched {
+            checked,
+            health: Arc::clone(health),
+            asking,
+            task: tokio::spawn(ask(asker, turns, question, answer, self.tell.clone())).abort_handle(),
+        }
+    }
+
+    /// Takes in an answer.
+    pub(super) fn learn(&mut self, answer: &Answer) -> Learned {
+        let service = self.watched.get_mut(&answer.service);
+        let watched = service
+            .and_then(|service| service.get_mut(&answer.address))
+            .filter(|watched| watched.asking == answer.asking);
+        let Some(watched) = watched else {
+            return Learned::Nothing;
+        };
+        if !watched.checked.on_answer(answer.outcome.is_ok(), &watched.health) {
+            return Learned::Unchanged;
+        }
+        Learned::Changed {
+            up: watched.checked.is_up(),
+        }
+    }
+
+    /// Whether this endpoint may be picked, which one that is not checked always may.
+    pub(super) fn is_up(&self, service: &str, address: SocketAddr) -> bool {
+        let service = self.watched.get(service);
+        let watched = service.and_then(|service| service.get(&address));
+        watched.is_none_or(|watched| watched.checked.is_up())
+    }
+}
+
+/// Asks one endpoint for ever.
+async fn ask<A: Ask>(
+    asker: Arc<A>,
+    turns: Arc<Semaphore>,
+    question: Question,
+    answer: impl Fn(Result<(), Fault>) -> Answer,
+    tell: mpsc::Sender<Answer>,
+) {
+    let mut random = fastrand::Rng::new();
+    while let Ok(turn) = turns.acquire().await {
+        let next = tokio::time::Instant::now() + pause(question.health.interval.duration(), &mut random);
+        let outcome = asker.ask(&question).await;
+        drop(turn);
+        if tell.send(answer(outcome)).await.is_err() {
+            return;
+        }
+        sleep_until(next).await;
+    }
+}
+
+/// Up to a tenth more or less than the interval, so that many endpoints are not asked in step.
+fn pause(interval: Duration, random: &mut fastrand::Rng) -> Duration {
+    interval.mul_f64(0.9 + random.f64() / 5.0)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! One check over the network.
+//!
+//! Owns what is sent to an endpoint and what counts as an answer. A check has a connection of its own, so that an endpoint
+//! which takes no more of them does not pass.
+
+use std::pin::pin;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty};
+use hyper::{
+    Request,
+    body::Incoming,
+    client::conn::http1,
+    header::{CONNECTION, HOST, USER_AGENT},
+};
+use hyper_util::rt::TokioIo;
+use sluice_config::{
+    defaults::operations::{HEALTH_BODY_BYTES_MAX, HEALTH_HEAD_BYTES_MAX},
+    model::{Check, Millis, StatusRange},
+};
+use thiserror::Error;
+use tokio::{net::TcpStream, time::timeout};
+
+use super::{Ask, Question};
+use crate::metrics::CheckResult;
+
+/// Why a check failed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(in crate::control) enum Fault {
+    /// No connection.
+    #[error("it cannot be connected to: {0}")]
+    Connect(String),
+    /// A whole answer, but not a good one.
+    #[error("it answers {0}")]
+    Status(u16),
+    /// Something else than a whole answer.
+    #[error("it does not answer in whole: {0}")]
+    Broken(String),
+    /// Nothing in time.
+    #[error("it takes longer than {0}")]
+    Timeout(Millis),
+}
+
+impl Fault {
+    /// As it is counted.
+    pub(in crate::control) const fn result(&self) -> CheckResult {
+        match self {
+            Self::Connect(_) => CheckResult::Connect,
+            Self::Status(_) => CheckResult::Status,
+            Self::Broken(_) => CheckResult::Broken,
+            Self::Timeout(_) => CheckResult::Timeout,
+        }
+    }
+}
+
+/// Asks over the network.
+pub(in crate::control) struct Network;
+
+impl Ask for Network {
+    async fn ask(&self, question: &Question) -> Result<(), Fault> {
+        let (health, mut address) = (&question.health, question.address);
+        if let Some(port) = health.port {
+            address.set_port(port.get());
+        }
+        let answer = timeout(health.timeout.duration(), async {
+            let stream = TcpStream::connect(address)
+                .await
+                .map_err(|error| Fault::Connect(error.to_string()))?;
+            match &health.check {
+                Check::Tcp => Ok(()),
+                Check::Http {
+                    target,
+                    host,
+                    statuses,
+                } => {
+                    let host = host.clone().unwrap_or_else(|| address.to_string());
+                    http(stream, target, &host, statuses).await
+                }
+            }
+        });
+        answer.await.unwrap_or(Err(Fault::Timeout(health.timeout)))
+    }
+}
+
+/// A GET, whose answer is to have one of `statuses`.
+async fn http(stream: TcpStream, target: &str, host: &str, statuses: &[StatusRange]) -> Result<(), Fault> {
+    let request = Request::get(target)
+        .header(HOST, host)
+        .header(
+            USER_AGENT,
+            concat!("sluice/", env!("CARGO_PKG_VERSION"), " (health check)"),
+        )
+        .header(CONNECTION, "close")
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| Fault::Broken(error.to_string()))?;
+    let (mut sender, connection) = http1::Builder::new()
+        .max_buf_size(HEALTH_HEAD_BYTES_MAX)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(broken)?;
+    let mut exchange = pin!(async {
+        let response = sender.send_request(request).await.map_err(broken)?;
+        let status = response.status().as_u16();
+        read(response.into_body()).await.map_err(broken)?;
+        if statuses.iter().any(|range| range.contains(status)) {
+            Ok(())
+        } else {
+            Err(Fault::Status(status))
+        }
+    });
+    tokio::select! {
+        outcome = &mut exchange => return outcome,
+        // Its error comes out of the exchange as well.
+        _ = connection => {}
+    }
+    exchange.await
+}
+
+/// Reads a body to its end, or as much of it as anyone should send.
+async fn read(mut body: Incoming) -> hyper::Result<()> {
+    let mut bytes = 0;
+    while let Some(frame) = body.frame().await {
+        bytes += frame?.data_ref().map_or(0, Bytes::len);
+        if bytes > HEALTH_BODY_BYTES_MAX {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn broken(error: hyper::Error) -> Fault {
+    Fault::Broken(error.to_string())
+}
