@@ -32,6 +32,8 @@ pub const fn to(failure: Failure) -> Option<Answer> {
         Failure::UpstreamReset => (502, "the backend closed the connection early\n", false),
         Failure::RequestTimeout => (504, "the request took too long\n", false),
         Failure::BackendTimeout => (504, "the backend took too long\n", false),
+        // Where the request's body was left, nobody knows.
+        Failure::Internal => (500, "the gateway failed\n", true),
     };
     Some(Answer { status, text, close })
 }
@@ -77,6 +79,7 @@ mod tests {
         assert_eq!(status(Failure::UpstreamReset), Some(502));
         assert_eq!(status(Failure::RequestTimeout), Some(504));
         assert_eq!(status(Failure::BackendTimeout), Some(504));
+        assert_eq!(status(Failure::Internal), Some(500));
         assert_eq!(status(Failure::ClientGone), None);
     }
 

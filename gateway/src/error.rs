@@ -49,6 +49,9 @@ pub enum Failure {
     /// The `backend` timeout of the last try passed, or its body stalled.
     #[error("backend timeout")]
     BackendTimeout,
+    /// A fault of the gateway itself: what served the request panicked.
+    #[error("internal fault")]
+    Internal,
 }
 
 /// Whose doing a failure is.
@@ -70,7 +73,9 @@ impl Failure {
             Self::BadRequest { .. } | Self::BodyTooLarge | Self::ClientTimeout | Self::ClientGone => {
                 Side::Downstream
             }
-            Self::NoRoute | Self::NoEndpoint | Self::Overloaded | Self::RequestTimeout => Side::Gateway,
+            Self::NoRoute | Self::NoEndpoint | Self::Overloaded | Self::RequestTimeout | Self::Internal => {
+                Side::Gateway
+            }
             Self::ConnectFailed | Self::UpstreamProtocol(_) | Self::UpstreamReset | Self::BackendTimeout => {
                 Side::Upstream
             }
@@ -97,6 +102,7 @@ impl Failure {
             Self::UpstreamReset => ("upstream_reset", None),
             Self::RequestTimeout => ("request_timeout", None),
             Self::BackendTimeout => ("backend_timeout", None),
+            Self::Internal => ("internal", None),
         }
     }
 }

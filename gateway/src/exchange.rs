@@ -16,7 +16,7 @@ mod retries;
 mod tunnel;
 mod upload;
 
-use std::{future::poll_fn, task::Poll, time::Duration};
+use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
 use sluice_config::model::{self, Sticky};
 use sluice_routing::split;
@@ -53,7 +53,11 @@ struct Exchange<'a> {
 /// Serves the request whose head the client has sent, to its end. Gives what follows on the connection.
 pub async fn serve(context: &Context, current: &Current, client: &mut Client, heads: &mut Heads) -> Next {
     let mut exchange = Exchange::open(context, current, client, heads);
-    let next = match exchange.respond().await {
+    let outcome = {
+        let respond = pin!(exchange.respond());
+        context.io.contain(respond).await
+    };
+    let next = match outcome.unwrap_or(Err(Failure::Internal)) {
         Ok(next) => next,
         Err(failure) => exchange.refuse(failure).await,
     };

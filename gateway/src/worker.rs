@@ -141,7 +141,7 @@ fn thread_main(start: Start, tell: &mpsc::Sender<Told>) {
     let number = start.worker;
     let on_panic = move |message: &str| {
         counters.of(number).panics.inc();
-        tracing::error!(worker = number, message, "a connection's task panicked");
+        tracing::error!(worker = number, message, "what serves a connection panicked");
     };
     let options = Options {
         driver: start.driver,

@@ -234,12 +234,38 @@ fn a_final_answer_may_come_before_the_expected_body() {
         client.send("PUT / HTTP/1.1\r\nhost: h\r\nexpect: 100-continue\r\ncontent-length: 40\r\n\r\n");
         let response = client.response();
         assert_eq!((response.status, response.text().as_str()), (403, "no"));
+        assert!(response.closes(), "{:?}", response.head);
         // The client may send the body or not: what comes next must not be taken for a request.
         client.try_send("GET /smuggled HTTP/1.1\r\nhost: h\r\n\r\n.....");
         if let Ok(second) = client.try_response("GET") {
             panic!("the body was answered: {second:?}");
         }
         assert!(!String::from_utf8_lossy(&origin.bytes()).contains("GET /smuggled"));
+    });
+}
+
+#[test]
+fn an_early_answer_reaches_a_client_that_goes_on_sending() {
+    on_both_drivers(|driver| {
+        let origin = Origin::serving(|mut connection| {
+            if connection.head().is_some() {
+                connection.send("HTTP/1.1 413 Content Too Large\r\ncontent-length: 5\r\n\r\nlarge");
+            }
+        });
+        let gateway = Gateway::start(driver, &Config::new().service("v1", &[origin.address()]));
+        let body = pattern(4 << 20);
+        for _ in 0..5 {
+            let mut client = gateway.client();
+            client.send(format!(
+                "PUT / HTTP/1.1\r\nhost: h\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            ));
+            // The gateway may close before it has all.
+            client.try_send(&body);
+            let response = client.response();
+            assert_eq!((response.status, response.text().as_str()), (413, "large"));
+            assert!(response.closes(), "{:?}", response.head);
+        }
     });
 }
 

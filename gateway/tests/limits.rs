@@ -131,6 +131,7 @@ fn bodies_over_the_bound_are_413() {
             (413, 0),
             "not asked to go on"
         );
+        assert!(response.closes(), "{:?}", response.head);
     });
 }
 

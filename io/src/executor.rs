@@ -213,6 +213,27 @@ impl Drop for Registration {
     }
 }
 
+impl Executor {
+    /// Polls a part of a task; a panic ends that part alone.
+    pub(crate) fn poll_contained<F: Future>(
+        &self,
+        part: Pin<&mut F>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<F::Output, Panicked>> {
+        match catch_unwind(AssertUnwindSafe(|| part.poll(cx))) {
+            Ok(outcome) => outcome.map(Ok),
+            Err(payload) => {
+                self.report(payload);
+                Poll::Ready(Err(Panicked))
+            }
+        }
+    }
+}
+
+/// A part of a task panicked; the hook in [`Options::on_panic`](crate::Options::on_panic) was told why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Panicked;
+
 /// Wakes the future that `block_on` drives.
 pub(crate) struct Root {
     queue: Arc<Queue>,

@@ -30,6 +30,7 @@ mod timer;
 mod waiter;
 mod wheel;
 
+pub use executor::Panicked;
 pub use listener::{TcpListener, bind};
 pub use options::{Counts, Driver, DriverChoice, DriverKind, Options, PanicHook, SocketOptions, StartError};
 pub use runtime::{Io, Runtime};

@@ -8,14 +8,14 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::engine::Engine;
-use crate::executor::{Executor, Root};
+use crate::executor::{Executor, Panicked, Root};
 use crate::listener::TcpListener;
 use crate::mailbox;
 use crate::options::{Counts, Driver, Options, SocketOptions, StartError};
@@ -197,6 +197,17 @@ impl Io {
     /// [`Options::on_panic`] is told and the others go on.
     pub fn spawn(&self, future: impl Future<Output = ()> + 'static) {
         self.0.executor.spawn(future);
+    }
+
+    /// Runs `part` of this task, whose panic the rest of the task outlives.
+    ///
+    /// # Errors
+    /// When it panicked, after the hook in [`Options::on_panic`] was told. What it had borrowed is as it left it.
+    pub fn contain<'p, F: Future>(
+        &'p self,
+        mut part: Pin<&'p mut F>,
+    ) -> impl Future<Output = Result<F::Output, Panicked>> + 'p {
+        poll_fn(move |cx| self.0.executor.poll_contained(part.as_mut(), cx))
     }
 
     /// Waits for `duration` from [`Self::now`], to the millisecond, never less.

@@ -113,10 +113,16 @@ impl Client {
         }
     }
 
-    /// Whether the connection may serve another request after this one.
+    /// Whether the connection may serve another request after this one, whose answer is about to begin.
     #[must_use]
     pub fn may_keep_alive(&self, request: &RequestHead) -> bool {
-        !self.closing && request.wants_keep_alive() && !self.drain.has_begun()
+        !self.closing && request.wants_keep_alive() && !self.drain.has_begun() && !self.waits_to_send(request)
+    }
+
+    /// Whether it holds its body back until a 100 (Continue) that was not sent. Behind a final answer it may send it or
+    /// not, so where the next request begins nobody could tell (RFC 9110 10.1.1).
+    fn waits_to_send(&self, request: &RequestHead) -> bool {
+        request.expects_continue() && !self.continued && !self.wire.has_read_body()
     }
 }
 

@@ -73,7 +73,11 @@ impl Exchange<'_> {
         if retries.upload.done && !retries.upload.broken && self.heads.response.keeps_alive() {
             lease.give_back(service, self.context.io.now());
         }
-        Ok(if keep { self.settle().await } else { Next::Close })
+        if keep {
+            return Ok(self.settle().await);
+        }
+        self.client.lingers = !self.client.wire.has_read_body();
+        Ok(Next::Close)
     }
 
     /// Writes the final head.
@@ -173,9 +177,6 @@ impl Exchange<'_> {
             return Next::KeepAlive;
         }
         client.lingers = true;
-        if self.heads.request.expects_continue() && !client.continued {
-            return Next::Close;
-        }
         client.wire.start_flush();
         let deadline = self.context.io.now() + defaults::SETTLE_MAX.duration();
         let rest = poll_fn(|cx| client.wire.poll_discard_body(defaults::SETTLE_BYTES_MAX, cx));

@@ -3,11 +3,13 @@
 use std::cell::Cell;
 use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
+use std::time::Duration;
 
-use sluice_io::{Counts, DriverChoice, Io, Options, Runtime, SocketOptions};
+use sluice_io::{Counts, DriverChoice, Io, Options, Panicked, Runtime, SocketOptions};
 
 use crate::harness::{alone, both, listener, open_descriptors, pair, read_exactly, settled};
 
@@ -188,5 +190,33 @@ fn tasks_that_are_always_ready_do_not_starve_sockets() {
         }
         over.set(true);
         settled(&io, |counts| counts.tasks == 0).await;
+    });
+}
+
+#[test]
+fn a_task_outlives_the_panic_of_its_part() {
+    on_each_driver(|options| {
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&said);
+        let on_panic = Arc::new(move |message: &str| log.lock().unwrap().push(message.to_owned()));
+        let runtime = Runtime::new(&Options {
+            on_panic: Some(on_panic),
+            ..options
+        })
+        .unwrap();
+        let io = runtime.io();
+        runtime.block_on(async {
+            let mut parts = 0;
+            let outcome = io
+                .contain(pin!(async {
+                    parts += 1;
+                    io.sleep(Duration::from_millis(1)).await;
+                    panic!("of a part");
+                }))
+                .await;
+            assert_eq!((outcome, parts), (Err::<(), _>(Panicked), 1));
+            assert_eq!(io.contain(pin!(async { 7 })).await, Ok(7));
+        });
+        assert_eq!(*said.lock().unwrap(), ["of a part"]);
     });
 }
