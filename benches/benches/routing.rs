@@ -73,7 +73,7 @@ fn model(hosts: usize, paths: usize) -> Model {
     };
     let routes: Value = (0..hosts).map(route).collect();
     let model = json!({
-        "admin": { "bind": "127.0.0.1:1" }, "workers": "Auto", "limits": { "connections": 1 },
+        "admin": { "bind": "127.0.0.1:1" }, "workers": "Auto", "limits": { "connections": 1, "memory": "Unbounded" },
         "drain": { "timeout": 1 }, "access_log": null, "listeners": [], "routes": routes, "services": [],
     });
     from_value(model).expect("the shape above is that of a model")

@@ -38,6 +38,8 @@ pub const WORKER_CONNECTIONS: u32 = 20_000;
 /// Most open client connections that may be asked for, of a worker or a listener: a million descriptors is
 /// the kernel's `fs.nr_open`.
 pub const CONNECTIONS_MAX: u64 = 1_000_000;
+/// Smallest bound on resident memory: twice what one idle worker takes with its binary.
+pub const MEMORY_MIN: u64 = 16 << 20;
 /// How long requests may still run after SIGTERM: Kubernetes kills after 30 s by default.
 pub const DRAIN_TIMEOUT: Millis = Millis::literal(30_000);
 

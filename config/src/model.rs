@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use health::{Check, Health, StatusRange};
 pub use listener::{Listener, PathPolicy};
 pub use matching::{FieldMatch, Match, PathMatch, StringMatch};
-pub use process::{AccessLog, Admin, Drain, WorkerLimits, Workers};
+pub use process::{AccessLog, Admin, Drain, Limits, Memory, Workers};
 pub use route::{
     Action, Backend, Direct, Filters, HeaderEdit, PathRewrite, Redirect, Retry, RetryOn, Rewrite, Route,
     Rule, Sticky, Timeouts,
@@ -35,7 +35,7 @@ pub struct Model {
     /// How many workers run.
     pub workers: Workers,
     /// Bounds each worker keeps.
-    pub limits: WorkerLimits,
+    pub limits: Limits,
     /// How the process ends.
     pub drain: Drain,
     /// Where requests are logged; `None` logs none.

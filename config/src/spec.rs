@@ -49,7 +49,7 @@ pub(crate) struct Document {
     /// How many workers run: `auto`, one for each core this process may use, or a number. Read at start only.
     #[schemars(extend("default" = "auto"))]
     pub(crate) workers: Slot<Workers>,
-    /// Bounds each worker keeps, whatever listener a connection came by.
+    /// Bounds of the process, whatever listener a connection came by.
     pub(crate) limits: Slot<Limits>,
     /// How the process ends.
     pub(crate) drain: Slot<Drain>,

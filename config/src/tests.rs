@@ -226,6 +226,7 @@ fn what_is_left_out_has_the_defaults() {
     assert_eq!(model.admin.bind, defaults::ADMIN_BIND);
     assert_eq!(model.workers, Workers::Auto);
     assert_eq!(model.limits.connections, defaults::WORKER_CONNECTIONS);
+    assert_eq!(model.limits.memory, crate::model::Memory::ControlGroup);
     assert_eq!(
         (model.drain.timeout, model.access_log),
         (defaults::DRAIN_TIMEOUT, None)

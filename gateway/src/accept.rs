@@ -19,23 +19,21 @@ use crate::{
 pub async fn run(context: Rc<Context>, entrance: Rc<Entrance>, mut listener: TcpListener) {
     let mut drain = entrance.drain.watch();
     loop {
-        if !has_room(&context, &entrance) {
-            context.metrics().accept_paused.inc();
-            context.room_changed(defaults::ACCEPT_PAUSE_MAX.duration()).await;
-            if drain.has_begun() {
-                break;
+        let accepted = poll_fn(|cx| {
+            if drain.poll_begun(cx).is_ready() {
+                return Poll::Ready(None);
             }
-            continue;
-        }
-        let accepted = poll_fn(|cx| match listener.poll_accept(cx) {
-            Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
-            Poll::Pending => drain.poll_begun(cx).map(|()| None),
-        })
-        .await;
-        match accepted {
-            Some(Ok((stream, peer))) => open(&context, &entrance, stream, peer),
+            // Looked at whenever one may be there: room can go while nobody comes.
+            if !has_room(&context, &entrance) {
+                return Poll::Ready(Some(Err(NoRoom)));
+            }
             // No descriptor or no memory now (accept(2)): the next end of a connection may free one.
-            Some(Err(_)) => {
+            let accepted = listener.poll_accept(cx).map_err(|_| NoRoom);
+            accepted.map(Some)
+        });
+        match accepted.await {
+            Some(Ok((stream, peer))) => open(&context, &entrance, stream, peer),
+            Some(Err(NoRoom)) => {
                 context.metrics().accept_paused.inc();
                 context.room_changed(defaults::ACCEPT_PAUSE_MAX.duration()).await;
             }
@@ -49,6 +47,9 @@ pub async fn run(context: Rc<Context>, entrance: Rc<Entrance>, mut listener: Tcp
         open(&context, &entrance, stream, peer);
     }
 }
+
+/// No further connection can be held.
+struct NoRoom;
 
 fn has_room(context: &Context, entrance: &Entrance) -> bool {
     let live = entrance.live();

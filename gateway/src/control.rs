@@ -9,6 +9,7 @@ mod dns;
 pub mod file;
 mod fleet;
 mod inputs;
+mod memory;
 mod probe;
 mod reload;
 mod transition;
@@ -30,6 +31,7 @@ use crate::{
 use dns::{Names, Resolved, SystemResolver};
 use fleet::{Fleet, Plan};
 use inputs::Inputs;
+use memory::Budget;
 use probe::{Answer, Network, Probes};
 use reload::{Candidate, Refusal, prepare};
 
@@ -71,7 +73,7 @@ enum Event {
     Checked(Answer),
     /// The admin server asks.
     Asked(Ask),
-    /// Time to look whether anything waits to be published, and whether all workers live.
+    /// Time to look whether anything waits to be published, whether all workers live, and how much memory there is.
     Tick,
     /// The workers have ended: all well, or not.
     Drained(bool),
@@ -91,6 +93,7 @@ struct State {
     writer: Writer,
     names: Names<SystemResolver>,
     probes: Probes<Network>,
+    budget: Budget,
     /// What runs; `None` until the first configuration is live.
     live: Option<Live>,
     /// A configuration whose names are being looked up, and until when it waits for them.
@@ -167,6 +170,7 @@ impl Control {
             fleet: Fleet::new(plan, Arc::clone(&registry)),
             names: Names::new(SystemResolver::new().map_err(Failure::Run)?, tell),
             probes: Probes::new(Network, tell_check),
+            budget: Budget::new(),
             live: None,
             pending: None,
             refused: None,
@@ -217,7 +221,10 @@ impl Control {
                     // Whoever asked may be gone.
                     let _ = answer.send(());
                 }
-                Event::Tick => state.look_after_workers(),
+                Event::Tick => {
+                    state.look_after_memory();
+                    state.look_after_workers();
+                }
                 Event::Drained(well) => return state.end(well),
             }
         }

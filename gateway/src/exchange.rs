@@ -19,7 +19,7 @@ mod upload;
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
 use sluice_config::model::{self, Sticky};
-use sluice_routing::split;
+use sluice_routing::{overload::Pressure, split};
 
 pub use client::{Client, Elapsed, Next, Watchdog};
 pub use context::Context;
@@ -102,6 +102,9 @@ impl<'a> Exchange<'a> {
 
     /// Route, then act as the rule says.
     async fn respond(&mut self) -> Result<Next, Failure> {
+        if self.context.pressure() == Pressure::Out {
+            return Err(Failure::Overloaded);
+        }
         let snapshot = &self.current.snapshot;
         let listener = &snapshot.listeners[self.client.listener.0];
         let found = listener.table.find(&self.heads.request).ok_or(Failure::NoRoute)?;

@@ -11,7 +11,7 @@ use std::{
     collections::HashMap,
     net::SocketAddr,
     rc::Rc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use sluice_config::defaults;
@@ -201,12 +201,17 @@ impl Service {
         }
     }
 
-    /// Drops idle connections that were closed or kept too long. Called now and then by the worker.
-    pub fn sweep(&self, now: Instant) {
+    /// Drops idle connections that were closed or kept too long, or all. Called now and then by the worker.
+    pub fn sweep(&self, now: Instant, keeps_idle: bool) {
+        let kept = if keeps_idle {
+            self.settings.pool.idle_timeout.duration()
+        } else {
+            Duration::ZERO
+        };
         let idle: usize = self
             .endpoints
             .iter()
-            .map(|endpoint| endpoint.sweep(now, self.settings.pool.idle_timeout))
+            .map(|endpoint| endpoint.sweep(now, kept))
             .sum();
         self.metrics()
             .connections_idle

@@ -14,6 +14,7 @@ use std::{
 
 use sluice_config::{defaults, model::ListenerId};
 use sluice_io::{Driver, DriverChoice, Io, Options, Runtime, StartError, mailbox};
+use sluice_routing::overload::Pressure;
 
 use thiserror::Error;
 
@@ -35,6 +36,8 @@ pub enum Message {
     Drain(Instant),
     /// What health checks say of an endpoint from now on.
     Health(Health),
+    /// How much to take on, from now on.
+    Pressure(Pressure),
     /// Say that it lives.
     Ping(tokio::sync::oneshot::Sender<()>),
 }
@@ -178,6 +181,7 @@ async fn run(io: Io, start: Start, mut mailbox: mailbox::Receiver<Message>) {
                     .context
                     .learn_health(&health.service, health.address, health.up)
             }
+            Message::Pressure(pressure) => worker.context.press(pressure),
             Message::Ping(answer) => _ = answer.send(()),
             Message::Drain(until) => {
                 worker.drain();
@@ -255,7 +259,7 @@ impl Worker {
     }
 }
 
-/// What is done now and then: idle upstream connections that closed or aged go, log lines go out.
+/// What is done now and then: idle upstream connections that closed or aged go, free memory goes back, log lines go out.
 async fn keep_house(context: Rc<Context>) {
     let mut turn: u32 = 0;
     loop {
@@ -264,6 +268,7 @@ async fn keep_house(context: Rc<Context>) {
         turn = turn.wrapping_add(1);
         if turn.is_multiple_of(defaults::HOUSEKEEPING_SWEEP_TURNS) {
             context.sweep();
+            context.io.return_free_memory();
         }
     }
 }

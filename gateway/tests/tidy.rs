@@ -54,7 +54,17 @@ const CRATES: [(&str, &[&str]); 7] = [
 
 /// Packages that only one crate may depend on: the reason to have crates.
 const OWNED: [(&str, &[&str]); 4] = [
-    ("io", &["io-uring", "monoio", "tokio-uring", "async-task", "slab"]),
+    (
+        "io",
+        &[
+            "io-uring",
+            "libmimalloc-sys",
+            "monoio",
+            "tokio-uring",
+            "async-task",
+            "slab",
+        ],
+    ),
     ("tls", &["rustls", "quinn-proto", "aws-lc-rs"]),
     ("config", &["serde_yaml", "yaml_serde", "strsim", "schemars"]),
     (

@@ -20,6 +20,7 @@ use crate::listener::TcpListener;
 use crate::mailbox;
 use crate::options::{Counts, Driver, Options, SocketOptions, StartError};
 use crate::stream::{self, TcpStream};
+use crate::sys;
 use crate::timer::{Timer, Timers};
 
 /// Polls of tasks between two looks at the sockets.
@@ -248,6 +249,12 @@ impl Io {
     /// A path by which other threads reach this worker.
     pub fn mailbox<T: Send + 'static>(&self) -> (mailbox::Sender<T>, mailbox::Receiver<T>) {
         mailbox::mailbox()
+    }
+
+    /// Gives memory that this thread no longer uses back to the kernel. mimalloc does so by itself only while more is
+    /// freed, so that what the last burst took would be kept for ever. Nothing where another allocator is in use.
+    pub fn return_free_memory(&self) {
+        sys::return_free_memory();
     }
 
     /// What this runtime holds now.

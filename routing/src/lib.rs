@@ -1,12 +1,13 @@
 //! Decisions: which rule takes a request, which backend, which endpoint, whether to try again.
 //!
-//! Owns matching, filters, splits, balancing, retry and ejection. Refuses I/O, clocks and async: it computes
+//! Owns matching, filters, splits, balancing, retry, ejection, health and overload. Refuses I/O, clocks and async: it computes
 //! from its arguments alone.
 
 pub mod balance;
 pub mod filter;
 pub mod health;
 pub mod outlier;
+pub mod overload;
 pub mod request;
 pub mod retry;
 pub mod split;

@@ -4,8 +4,8 @@ use std::{num::NonZeroU16, path::PathBuf};
 
 use crate::{
     defaults,
-    model::{AccessLog, Admin, Drain, WorkerLimits, Workers},
-    spec::{self, LogOutput, Slot},
+    model::{AccessLog, Admin, Drain, Limits, Memory, Workers},
+    spec::{self, LogOutput, OrNone, Slot},
 };
 
 pub(super) fn admin(spec: &spec::Admin) -> Option<Admin> {
@@ -22,9 +22,13 @@ pub(super) fn workers(spec: &Slot<spec::Workers>) -> Option<Workers> {
     })
 }
 
-pub(super) fn limits(spec: &spec::Limits) -> Option<WorkerLimits> {
-    Some(WorkerLimits {
+pub(super) fn limits(spec: &spec::Limits) -> Option<Limits> {
+    Some(Limits {
         connections: spec.connections.number_or(defaults::WORKER_CONNECTIONS)?,
+        memory: spec.memory.read_or(Memory::ControlGroup, |memory| match memory {
+            OrNone::None => Memory::Unbounded,
+            OrNone::Some(size) => Memory::Bytes(size.0),
+        })?,
     })
 }
 

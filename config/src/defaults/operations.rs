@@ -79,8 +79,20 @@ pub const HEALTH_BODY_BYTES_MAX: usize = 64 * 1024;
 pub const DESCRIPTORS_RESERVED: u64 = 256;
 /// For a sign of life: a thousand turns of a busy worker; a probe's usual time-out is 1 s too.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(1);
-/// How soon the end of a worker is noticed.
-pub const WORKERS_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// How soon the end of a worker, or how much memory is used, is noticed: in this time a flood of 1 GB/s, all of which
+/// would have to be held, takes a quarter of a gigabyte.
+pub const WORKERS_CHECK_INTERVAL: Duration = Duration::from_millis(250);
+
+// Memory, in percent of `limits.memory`.
+
+/// From here on connections are not kept idle, on either side.
+pub const MEMORY_TIGHT_PERCENT: u64 = 92;
+/// From here on no connection is accepted.
+pub const MEMORY_SHORT_PERCENT: u64 = 95;
+/// From here on no request is served.
+pub const MEMORY_OUT_PERCENT: u64 = 98;
+/// So far below it a step is left again, so that none is taken and left all the time.
+pub const MEMORY_SLACK_PERCENT: u64 = 2;
 /// How long past their own time workers may take to end before the process ends without them.
 pub const DRAIN_GRACE: Duration = Duration::from_secs(2);
 

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, num::NonZeroU16, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::value::Millis;
+use super::value::{ByteSize, Millis};
 
 /// The admin HTTP server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,11 +22,24 @@ pub enum Workers {
     Count(NonZeroU16),
 }
 
-/// Bounds each worker keeps, whatever listener a connection came by.
+/// Bounds of the process, whatever listener a connection came by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorkerLimits {
+pub struct Limits {
     /// Open client connections of one worker.
     pub connections: u32,
+    /// Resident memory of the process.
+    pub memory: Memory,
+}
+
+/// Up to where the process may grow before it takes on less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Memory {
+    /// What the control group it runs in allows: a container's or a unit's limit; no bound where there is none.
+    ControlGroup,
+    /// So many bytes.
+    Bytes(ByteSize),
+    /// No bound.
+    Unbounded,
 }
 
 /// How the process ends on SIGTERM.

@@ -9,13 +9,13 @@ use serde::{
 };
 
 use super::{
-    Slot, Written,
+    OrNone, Slot, Written,
     notation::{Bind, Text},
-    scalar::Int,
+    scalar::{Int, Size},
 };
 use crate::{
-    defaults::{ADMIN_BIND, CONNECTIONS_MAX, DRAIN_TIMEOUT, WORKER_CONNECTIONS, WORKERS_MAX},
-    model::{Millis, value::Invalid},
+    defaults::{ADMIN_BIND, CONNECTIONS_MAX, DRAIN_TIMEOUT, MEMORY_MIN, WORKER_CONNECTIONS, WORKERS_MAX},
+    model::{ByteSize, Millis, value::Invalid},
     reader::refuse,
 };
 
@@ -40,18 +40,22 @@ pub(crate) enum Workers {
     Count(u16),
 }
 
-/// Bounds each worker keeps.
+/// Bounds of the process.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(
     default,
     rename_all = "camelCase",
     deny_unknown_fields,
-    expecting = "a map with `connections`"
+    expecting = "a map with `connections` and `memory`"
 )]
 pub(crate) struct Limits {
     /// Open client connections of one worker.
     #[schemars(extend("default" = WORKER_CONNECTIONS))]
     pub(crate) connections: Slot<Int<1, CONNECTIONS_MAX>>,
+    /// Resident memory of the process, from 16MiB, or `none` for no bound. Close to it idle connections are given up, then
+    /// no more are accepted, then requests are answered 503. By default what the control group (a container's or a
+    /// unit's memory limit) allows.
+    pub(crate) memory: Slot<OrNone<Size<MEMORY_MIN, { ByteSize::MAX }>>>,
 }
 
 /// How the process ends on SIGTERM.

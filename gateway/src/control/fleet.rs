@@ -12,7 +12,7 @@ use crate::{
     access_log::Log,
     metrics::Registry,
     snapshot::Snapshot,
-    worker::{self, Handle, Health, Message, NotStarted, Start, Swap},
+    worker::{self, Handle, Message, NotStarted, Start, Swap},
 };
 
 /// How many workers run, and how.
@@ -137,11 +137,11 @@ impl Fleet {
         Ok(handle)
     }
 
-    /// Tells every worker what health checks say of an endpoint.
-    pub(super) fn tell_health(&self, health: &Health) {
+    /// Tells every worker.
+    pub(super) fn tell(&self, message: impl Fn() -> Message) {
         for handle in &self.handles {
             // One that has ended is found by `ended`, which ends the process.
-            handle.send(Message::Health(health.clone()));
+            handle.send(message());
         }
     }
 

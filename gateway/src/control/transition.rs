@@ -12,6 +12,7 @@ use super::{
     dns::{Resolved, SystemResolver},
     file::{self, Watch},
     fleet::Sockets,
+    memory,
     probe::{Answer, Fault, Learned},
     reload::{Candidate, Refusal, names, open_sink, prepare},
 };
@@ -19,11 +20,12 @@ use crate::{
     metrics::CheckResult,
     snapshot::{Service, compile},
     status::{Phase, Reload, ReloadResult, Running},
-    worker::Health,
+    worker::{Health, Message},
 };
 use sluice_config::defaults::operations::{
     ACCESS_LOG_END_TIMEOUT, DNS_AWAITED, DNS_PUBLISH_DELAY, DRAIN_GRACE,
 };
+use sluice_routing::overload::Pressure;
 
 impl State {
     /// SIGHUP: opens the access log again, asks for all names again and reads the files again.
@@ -201,6 +203,7 @@ impl State {
         self.fleet
             .publish(&snapshot, sockets, |worker| logs.then(|| self.writer.log(worker)))
             .map_err(|error| Failure::Run(format!("cannot start a worker: {error}")))?;
+        self.budget.set(live.model.limits.memory);
         self.probes.follow(&snapshot.services);
         self.count_endpoints(&snapshot.services);
         let generation = live.generation;
@@ -253,11 +256,12 @@ impl State {
                 tracing::info!(service, %endpoint, "an endpoint is up again by its health checks");
             }
         }
-        self.fleet.tell_health(&Health {
+        let health = Health {
             service: service.into(),
             address: endpoint,
             up,
-        });
+        };
+        self.fleet.tell(|| Message::Health(health.clone()));
     }
 
     /// Counts the endpoints of what runs; of services that have left none.
@@ -305,6 +309,25 @@ impl State {
             tracing::error!(worker, "a worker has ended by itself; the process ends too");
             self.drain(Some(format!("worker {worker} has ended by itself")));
         }
+    }
+
+    /// Looks how much memory is held, and has the workers take on less when it comes close to what may be.
+    pub(super) fn look_after_memory(&mut self) {
+        let (used, budget) = (memory::resident(), self.budget.bytes());
+        let metrics = self.registry.control();
+        let gauge = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        metrics.memory_resident_bytes.set(gauge(used));
+        metrics.memory_budget_bytes.set(gauge(budget.unwrap_or(0)));
+        let Some(pressure) = self.budget.used(used) else {
+            return;
+        };
+        metrics.pressure.set(pressure.level());
+        let budget = budget.unwrap_or(0);
+        match pressure {
+            Pressure::None => tracing::info!(used, budget, "there is memory again"),
+            _ => tracing::warn!(used, budget, step = ?pressure, "memory runs out: less is taken on"),
+        }
+        self.fleet.tell(|| Message::Pressure(pressure));
     }
 
     /// All workers have ended, or were waited for long enough.

@@ -93,7 +93,7 @@ impl Session {
     async fn request(&mut self) -> Next {
         let mut heads = self.context.lend_heads();
         let live = self.entrance.live();
-        self.client.begin(live.id);
+        self.client.begin(live.id, self.context.pressure());
         let head = self.head(&live, &mut heads).await;
         let (context, current, client) = (&*self.context, &*live.current, &mut self.client);
         let next = match head {

@@ -11,6 +11,7 @@ use sluice_config::{
     model::{ByteSize, ListenerId},
 };
 use sluice_io::{Timer, drain::Watch};
+use sluice_routing::overload::Pressure;
 
 use crate::{
     error::Failure,
@@ -66,9 +67,10 @@ impl Client {
         }
     }
 
-    /// Begins a request by a listener.
-    pub fn begin(&mut self, listener: ListenerId) {
+    /// Begins a request by a listener, the last one when memory is tight.
+    pub fn begin(&mut self, listener: ListenerId, pressure: Pressure) {
         self.listener = listener;
+        self.closing |= pressure >= Pressure::Tight;
         self.answered = false;
         self.continued = false;
         self.body_bytes_max = None;

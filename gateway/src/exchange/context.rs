@@ -17,6 +17,7 @@ use crate::{
     snapshot::Snapshot,
 };
 use sluice_io::Io;
+use sluice_routing::overload::Pressure;
 
 /// One worker's own things, shared by its connections.
 pub struct Context {
@@ -33,6 +34,7 @@ pub struct Context {
     #[expect(clippy::vec_box, reason = "a request takes the box, not the heads")]
     heads: RefCell<Vec<Box<Heads>>>,
     date: RefCell<Date>,
+    pressure: Cell<Pressure>,
     connections: Cell<u32>,
     connections_max: u32,
     /// Who waits for a connection to end.
@@ -61,6 +63,7 @@ impl Context {
                 until: io.now(),
                 text: String::new(),
             }),
+            pressure: Cell::new(Pressure::None),
             connections: Cell::new(0),
             connections_max,
             waiting: RefCell::new(Vec::new()),
@@ -83,6 +86,22 @@ impl Context {
         let mut services = current.iter().flat_map(|current| &current.services);
         if let Some(service) = services.find(|known| known.name == service) {
             service.set_up(address, up);
+        }
+    }
+
+    /// How much is taken on.
+    #[must_use]
+    pub fn pressure(&self) -> Pressure {
+        self.pressure.get()
+    }
+
+    /// Takes on as much as `pressure` says, from now on.
+    pub fn press(&self, pressure: Pressure) {
+        self.pressure.set(pressure);
+        if pressure >= Pressure::Tight {
+            self.sweep();
+            self.heads.take();
+            self.io.return_free_memory();
         }
     }
 
@@ -127,11 +146,12 @@ impl Context {
         }
     }
 
-    /// Drops idle upstream connections that closed or were kept long enough.
+    /// Drops idle upstream connections that closed or were kept long enough; all of them when memory is tight.
     pub fn sweep(&self) {
+        let keeps_idle = self.pressure() < Pressure::Tight;
         let current = self.current.borrow().clone();
         for service in current.iter().flat_map(|current| &current.services) {
-            service.sweep(self.io.now());
+            service.sweep(self.io.now(), keeps_idle);
         }
     }
 
@@ -145,7 +165,8 @@ impl Context {
     /// Whether another client connection may come in.
     #[must_use]
     pub fn has_room(&self, snapshot: &Snapshot) -> bool {
-        self.connections.get() < self.connections_max.min(snapshot.model.limits.connections)
+        self.pressure() < Pressure::Short
+            && self.connections.get() < self.connections_max.min(snapshot.model.limits.connections)
     }
 
     /// A client connection came in.

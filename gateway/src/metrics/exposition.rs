@@ -312,6 +312,21 @@ fn control(page: &mut Page<'_>, shared: &Shared) -> fmt::Result {
         "sluice_dns_failures_total",
         "Look-ups of endpoint names that failed.",
         [(vec![], control.dns_failures.get())],
+    )?;
+    page.gauges(
+        "process_resident_memory_bytes",
+        "Memory of the process that is in RAM.",
+        [(vec![], control.memory_resident_bytes.get())],
+    )?;
+    page.gauges(
+        "sluice_memory_budget_bytes",
+        "Up to where the resident memory should grow (limits.memory); 0 without a bound.",
+        [(vec![], control.memory_budget_bytes.get())],
+    )?;
+    page.gauges(
+        "sluice_memory_pressure",
+        "For want of memory: 1 no idle connections are kept, 2 none is accepted either, 3 no request is served.",
+        [(vec![], control.pressure.get())],
     )
 }
 

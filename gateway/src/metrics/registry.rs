@@ -159,6 +159,12 @@ pub struct ControlMetrics {
     pub config_last_success_seconds: Gauge,
     /// DNS look-ups that failed.
     pub dns_failures: Counter,
+    /// Memory of the process that is in RAM, in bytes.
+    pub memory_resident_bytes: Gauge,
+    /// Up to where it should grow, in bytes; 0 without a bound.
+    pub memory_budget_bytes: Gauge,
+    /// How little is taken on for want of memory, from 0 (all) to 3 (nothing).
+    pub pressure: Gauge,
 }
 
 /// What a scrape reads.

@@ -3,7 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     net::SocketAddr,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use sluice_config::model::Millis;
@@ -68,7 +68,7 @@ impl Endpoint {
         }
     }
 
-    /// Keeps a connection for the next request, the oldest going when there are too many.
+    /// Keeps a connection for the next request, unless there are enough.
     pub(super) fn keep_idle(&self, wire: Box<Wire>, idle_max: u32, now: Instant) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < idle_max as usize {
@@ -77,9 +77,9 @@ impl Endpoint {
     }
 
     /// Drops what is closed or too old. Gives how many stay.
-    pub(super) fn sweep(&self, now: Instant, kept: Millis) -> usize {
+    pub(super) fn sweep(&self, now: Instant, kept: Duration) -> usize {
         let mut idle = self.idle.borrow_mut();
-        idle.retain(|one| now.saturating_duration_since(one.since) < kept.duration() && one.wire.is_quiet());
+        idle.retain(|one| now.saturating_duration_since(one.since) < kept && one.wire.is_quiet());
         idle.len()
     }
 }

@@ -60,7 +60,7 @@ fn get(url: &str) -> Request {
 
 fn model(routes: Vec<Route>) -> Model {
     let mut model: Model = from_value(json!({
-        "admin": { "bind": "127.0.0.1:1" }, "workers": "Auto", "limits": { "connections": 1 },
+        "admin": { "bind": "127.0.0.1:1" }, "workers": "Auto", "limits": { "connections": 1, "memory": "Unbounded" },
         "drain": { "timeout": 1 }, "access_log": null, "listeners": [], "routes": [], "services": [],
     }))
     .unwrap();
