@@ -10,6 +10,7 @@
 mod check;
 pub mod defaults;
 pub mod model;
+pub mod path;
 mod problem;
 mod reader;
 mod spec;

@@ -3,8 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sluice::http::normalize_path;
-use sluice_config::model::PathPolicy;
+use sluice_config::{model::PathPolicy, path::normalize_path};
 
 fuzz_target!(|path: &str| {
     for keep_encoded_slashes in [false, true] {

@@ -2,7 +2,10 @@
 
 use std::str::FromStr;
 
-use crate::model::value::Invalid;
+use crate::{
+    model::{PathPolicy, value::Invalid},
+    path::{BadPath, normalize_path},
+};
 
 /// A path in its normal form.
 #[derive(Debug)]
@@ -24,7 +27,8 @@ impl FromStr for Path {
                 _ => format!("a path holds no {wrong:?}: write it percent-encoded"),
             }));
         }
-        let normal = normal_path(text)?;
+        let mut normal = String::with_capacity(text.len());
+        normalize_path(text, ANY_SLASH, &mut normal).map_err(refused)?;
         if normal != text {
             let reason = "requests never have this path: they are matched and sent on in the normal form";
             return Err(Invalid::rather(reason, normal));
@@ -33,79 +37,21 @@ impl FromStr for Path {
     }
 }
 
-/// The normal form of a path (RFC 3986 6.2.2), the same that requests get: unreserved characters decoded, escapes
-/// in upper case, raw characters that no URI may hold escaped, slashes merged, dot segments removed.
-fn normal_path(path: &str) -> Result<String, Invalid> {
-    let mut segments: Vec<&str> = Vec::new();
-    let mut is_folder = false;
-    let unescaped = normal_escapes(path)?;
-    for segment in unescaped.split('/').skip(1) {
-        is_folder = matches!(segment, "" | "." | "..");
-        match segment {
-            "" | "." => {}
-            ".." => {
-                segments.pop();
-            }
-            _ if has_disguised_dots(segment) => {
-                let reason = format!(
-                    "`{segment}` is taken for a dot segment by some servers and refused in every request"
-                );
-                return Err(Invalid::because(reason));
-            }
-            _ => segments.push(segment),
+/// Whether requests may have encoded slashes is the listener's to say, and a route may be one of several listeners'.
+const ANY_SLASH: PathPolicy = PathPolicy {
+    keep_encoded_slashes: true,
+};
+
+fn refused(bad: BadPath) -> Invalid {
+    Invalid::because(match bad {
+        BadPath::Escape => "`%` is followed by two hexadecimal digits".to_owned(),
+        BadPath::Dots => {
+            "some servers take `..;` or `..%2F` for a dot segment: it is refused in every request".to_owned()
         }
-    }
-    let mut normal: String = segments.iter().flat_map(|segment| ["/", segment]).collect();
-    if is_folder || normal.is_empty() {
-        normal.push('/');
-    }
-    Ok(normal)
-}
-
-fn normal_escapes(path: &str) -> Result<String, Invalid> {
-    let mut normal = String::with_capacity(path.len());
-    let mut rest = path.chars();
-    while let Some(c) = rest.next() {
-        match c {
-            '%' => {
-                let byte = rest
-                    .as_str()
-                    .get(..2)
-                    .and_then(hexadecimal)
-                    .ok_or_else(|| Invalid::because("`%` is followed by two hexadecimal digits"))?;
-                rest.nth(1);
-                match char::from(byte) {
-                    '\0'..='\x1f' | '\x7f' => {
-                        let reason =
-                            format!("`%{byte:02X}`, a control character, is refused in every request");
-                        return Err(Invalid::because(reason));
-                    }
-                    c if c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~') => normal.push(c),
-                    _ => normal.push_str(&format!("%{byte:02X}")),
-                }
-            }
-            '"' | '<' | '>' | '[' | ']' | '^' | '`' | '{' | '|' | '}' => {
-                normal.push_str(&format!("%{:02X}", u32::from(c)));
-            }
-            c => normal.push(c),
+        BadPath::Character | BadPath::Control | BadPath::Slash => {
+            format!("{bad} is refused in every request")
         }
-    }
-    Ok(normal)
-}
-
-/// Two hexadecimal digits.
-fn hexadecimal(digits: &str) -> Option<u8> {
-    let all = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-    u8::from_str_radix(digits, 16).ok().filter(|_| all)
-}
-
-/// Some servers cut parameters off before they remove dot segments, some decode `%2F` before it.
-fn has_disguised_dots(segment: &str) -> bool {
-    segment
-        .split("%2F")
-        .flat_map(|part| part.split("%5C"))
-        .filter_map(|part| part.split(';').next()?.split("%3B").next())
-        .any(|part| matches!(part, "." | ".."))
+    })
 }
 
 #[cfg(test)]

@@ -101,6 +101,8 @@ pub struct Chosen {
     pub backends: Vec<Share>,
     /// What the gateway answers itself.
     pub answer: Option<String>,
+    /// Changes to that answer's header.
+    pub answer_headers: Vec<String>,
     /// Which clients stay on one backend.
     pub sticky: Option<String>,
     /// The request's own bound, as it is written.
@@ -228,6 +230,10 @@ fn chosen(
         rule: rule.name.as_str().to_owned(),
         backends: shares(model, rule, &sends(rule, head, prefix_bytes)),
         answer: answer(rule, listener, head, prefix_bytes),
+        answer_headers: match &rule.action {
+            Action::Forward(_) => Vec::new(),
+            Action::Direct(_) | Action::Redirect(_) => edits(&rule.filters.response_headers, &[]),
+        },
         sticky: rule.sticky.as_ref().map(sticky),
         request_timeout: rule.timeouts.request.map(|timeout| timeout.to_string()),
         backend_timeout: rule.timeouts.backend.map(|timeout| timeout.to_string()),

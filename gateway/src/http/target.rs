@@ -2,14 +2,12 @@
 //! fragments, other schemes, and `*` for anything but OPTIONS.
 
 use memchr::memchr;
-use sluice_config::model::PathPolicy;
-
-use super::{
-    authority::Authority,
-    method::Method,
-    normalize::{BadPath, normalize_path},
-    refusal::BadRequest,
+use sluice_config::{
+    model::PathPolicy,
+    path::{BadPath, normalize_path},
 };
+
+use super::{authority::Authority, method::Method, refusal::BadRequest};
 
 /// Path and query as they are matched and forwarded.
 #[derive(Debug, Clone, Default)]

@@ -30,7 +30,7 @@ routes:
     filters: [{ direct: { status: 403, body: "no" } }]
 - name: shop
   hosts: ["*.shop.example.com"]
-  rules: [{ filters: [{ redirect: { scheme: https, status: 301 } }] }]
+  rules: [{ filters: [{ redirect: { scheme: https, status: 301 } }, { responseHeaders: { set: { x-moved: "1" } } }] }]
 services:
 - { name: v1, endpoints: [{ address: "10.0.0.1:80" }, { address: "10.0.0.2:80", weight: 2 }] }
 - { name: v2, endpoints: [{ address: "v2.internal:80" }] }
@@ -111,6 +111,12 @@ fn answers_of_the_gateway_are_told() {
         chosen(&explanation).answer.as_deref(),
         Some("301 to https://a.shop.example.com/x?y")
     );
+    assert_eq!(
+        chosen(&explanation).answer_headers,
+        ["x-moved: 1", "x-moved as received is dropped"]
+    );
+    let text = explanation.to_string();
+    assert!(text.contains("response header x-moved: 1\n"), "{text}");
     let nothing = ask("http://nobody.example.com:8080/", &[]).unwrap();
     assert!(nothing.to_string().contains("no rule takes it: 404"), "{nothing}");
 }

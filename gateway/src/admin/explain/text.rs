@@ -70,6 +70,9 @@ impl fmt::Display for Chosen {
         if let Some(answer) = &self.answer {
             writeln!(f, "    answers {answer}")?;
         }
+        self.answer_headers
+            .iter()
+            .try_for_each(|edit| writeln!(f, "           response header {edit}"))?;
         for share in &self.backends {
             writeln!(
                 f,

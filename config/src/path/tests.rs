@@ -1,4 +1,4 @@
-//! Tests of `normalize`.
+//! Tests of the normal form.
 
 use proptest::prelude::*;
 

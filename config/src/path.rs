@@ -1,8 +1,9 @@
-//! The one normal form of a path (RFC 3986 6.2.2), used for matching and for forwarding alike, so that no
-//! rule can be passed by writing a path in another way. Refuses what has no safe normal form.
+//! The one normal form of a path (RFC 3986 6.2.2), used in the configuration, for matching and for forwarding alike, so that
+//! no rule can be passed by writing a path in another way. Refuses what has no safe normal form.
 
-use sluice_config::model::PathPolicy;
 use thiserror::Error;
+
+use crate::model::PathPolicy;
 
 /// Why a path has no normal form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
