@@ -115,6 +115,12 @@ enum DriverName {
     Uring,
     /// epoll
     Epoll,
+    /// monoio's runtime on io_uring, or fail
+    #[cfg(feature = "monoio")]
+    Monoio,
+    /// tokio-uring's runtime, or fail
+    #[cfg(feature = "tokio-uring")]
+    TokioUring,
 }
 
 impl Driver {
@@ -123,6 +129,10 @@ impl Driver {
             DriverName::Auto => DriverChoice::Auto,
             DriverName::Uring => DriverChoice::Uring,
             DriverName::Epoll => DriverChoice::Epoll,
+            #[cfg(feature = "monoio")]
+            DriverName::Monoio => DriverChoice::Monoio,
+            #[cfg(feature = "tokio-uring")]
+            DriverName::TokioUring => DriverChoice::TokioUring,
         }
     }
 }

@@ -21,6 +21,9 @@ pub(crate) type Key = usize;
 pub(crate) enum Engine {
     Ring(Box<Ring>),
     Epoll(Box<Epoll>),
+    /// Sockets on another runtime, which [`crate::hosted::start`] makes.
+    #[cfg(feature = "hosted")]
+    Hosted(Box<crate::hosted::Driver>),
 }
 
 /// Calls the same method of whichever driver runs.
@@ -29,6 +32,8 @@ macro_rules! each {
         match $engine {
             Engine::Ring($driver) => $call,
             Engine::Epoll($driver) => $call,
+            #[cfg(feature = "hosted")]
+            Engine::Hosted($driver) => $call,
         }
     };
 }
@@ -89,12 +94,12 @@ impl Engine {
     }
 
     /// One lent buffer of received bytes, in order; empty at the peer's FIN.
-    pub(crate) fn poll_receive(&mut self, key: Key, cx: &Context<'_>) -> Poll<io::Result<Vec<u8>>> {
+    pub(crate) fn poll_receive(&mut self, key: Key, cx: &mut Context<'_>) -> Poll<io::Result<Vec<u8>>> {
         each!(self, driver => driver.poll_receive(key, cx))
     }
 
     /// Ready once the peer has sent FIN or RST.
-    pub(crate) fn poll_closed(&mut self, key: Key, cx: &Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_closed(&mut self, key: Key, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         each!(self, driver => driver.poll_closed(key, cx))
     }
 

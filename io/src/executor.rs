@@ -162,7 +162,8 @@ impl Executor {
         self.clearing.set(false);
     }
 
-    fn report(&self, payload: Box<dyn Any + Send>) {
+    /// Tells the hook what a panic said.
+    pub(crate) fn report(&self, payload: Box<dyn Any + Send>) {
         let message = payload
             .downcast_ref::<&str>()
             .copied()

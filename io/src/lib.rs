@@ -17,6 +17,8 @@ pub mod drain;
 mod engine;
 mod epoll;
 mod executor;
+#[cfg(feature = "hosted")]
+mod hosted;
 mod listener;
 pub mod mailbox;
 mod options;

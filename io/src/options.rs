@@ -17,6 +17,12 @@ pub enum DriverChoice {
     Uring,
     /// epoll.
     Epoll,
+    /// monoio on io_uring, or [`StartError`].
+    #[cfg(feature = "monoio")]
+    Monoio,
+    /// tokio-uring, or [`StartError`].
+    #[cfg(feature = "tokio-uring")]
+    TokioUring,
 }
 
 /// Which driver runs.
@@ -26,14 +32,24 @@ pub enum DriverKind {
     Uring,
     /// Readiness through epoll.
     Epoll,
+    /// Everything through monoio.
+    #[cfg(feature = "monoio")]
+    Monoio,
+    /// Everything through tokio-uring.
+    #[cfg(feature = "tokio-uring")]
+    TokioUring,
 }
 
 impl DriverKind {
-    /// The name used in logs and metrics: `uring` or `epoll`.
+    /// The name used in logs and metrics: `uring`, `epoll`, or that of another runtime.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Uring => "uring",
             Self::Epoll => "epoll",
+            #[cfg(feature = "monoio")]
+            Self::Monoio => "monoio",
+            #[cfg(feature = "tokio-uring")]
+            Self::TokioUring => "tokio-uring",
         }
     }
 }
@@ -157,6 +173,11 @@ impl StartError {
             step,
             source,
         }
+    }
+
+    #[cfg(feature = "hosted")]
+    pub(crate) fn of(driver: DriverKind, step: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self { driver, step, source }
     }
 
     pub(crate) fn uring(step: &'static str) -> impl FnOnce(io::Error) -> Self {

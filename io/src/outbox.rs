@@ -89,6 +89,23 @@ impl Outbox {
         self.in_flight = 0;
     }
 
+    /// Takes the first chunk out, with how much of it is sent; its place is kept until [`Self::restore`].
+    #[cfg(feature = "hosted")]
+    pub(crate) fn lend(&mut self) -> Option<(Vec<u8>, usize)> {
+        let chunk = std::mem::take(self.chunks.front_mut()?);
+        self.in_flight = 1;
+        Some((chunk, self.sent))
+    }
+
+    /// Puts the chunk back that was lent.
+    #[cfg(feature = "hosted")]
+    pub(crate) fn restore(&mut self, chunk: Vec<u8>) {
+        if let Some(place) = self.chunks.front_mut() {
+            *place = chunk;
+        }
+        self.landed();
+    }
+
     /// `count` more bytes are sent; emptied chunks return to the pool.
     pub(crate) fn advance(&mut self, count: usize, pool: &mut Pool) {
         self.bytes -= count;

@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use crate::engine::Engine;
 use crate::executor::{Executor, Panicked, Root};
+#[cfg(feature = "hosted")]
+use crate::hosted;
 use crate::listener::TcpListener;
 use crate::mailbox;
 use crate::options::{Counts, Driver, Options, SocketOptions, StartError};
@@ -44,10 +46,13 @@ pub(crate) struct Inner {
     pub(crate) turn: Cell<u32>,
     pub(crate) timers: RefCell<Timers>,
     pub(crate) engine: RefCell<Engine>,
-    executor: Rc<Executor>,
+    pub(crate) executor: Rc<Executor>,
     /// Tasks that did their share of this turn.
-    deferred: RefCell<Vec<Waker>>,
+    pub(crate) deferred: RefCell<Vec<Waker>>,
     running: Cell<bool>,
+    /// The runtime that runs all this in place of the loop below.
+    #[cfg(feature = "hosted")]
+    pub(crate) host: Option<hosted::Host>,
 }
 
 impl Runtime {
@@ -60,6 +65,9 @@ impl Runtime {
     /// [`StartError`] when the chosen driver cannot be made.
     pub fn new(options: &Options) -> Result<Self, StartError> {
         let executor = Executor::new(options.on_panic.clone()).map_err(StartError::epoll("eventfd"))?;
+        #[cfg(feature = "hosted")]
+        let (host, engine, driver) = hosted::start(options, &executor)?;
+        #[cfg(not(feature = "hosted"))]
         let (engine, driver) = Engine::new(options, &executor)?;
         let now = Instant::now();
         let inner = Inner {
@@ -70,11 +78,13 @@ impl Runtime {
             executor: Rc::new(executor),
             deferred: RefCell::default(),
             running: Cell::new(false),
+            #[cfg(feature = "hosted")]
+            host,
         };
-        Ok(Self {
-            inner: Rc::new(inner),
-            driver,
-        })
+        let inner = Rc::new(inner);
+        #[cfg(feature = "hosted")]
+        hosted::join(&inner);
+        Ok(Self { inner, driver })
     }
 
     /// The driver in use.
@@ -104,6 +114,12 @@ impl Runtime {
             "block_on was called from inside block_on"
         );
         let ending = Ending(&self.inner);
+        #[cfg(feature = "hosted")]
+        if let Some(host) = &self.inner.host {
+            let output = host.run(&self.inner, future);
+            drop(ending);
+            return output;
+        }
         let output = {
             let root = Root::new(&self.inner.executor);
             let waker = Waker::from(Arc::clone(&root));
@@ -136,6 +152,10 @@ impl Drop for Runtime {
     fn drop(&mut self) {
         // Tasks spawned after the last block_on hold handles to this very runtime.
         self.inner.end();
+        #[cfg(feature = "hosted")]
+        if let Some(host) = &self.inner.host {
+            host.finish(&self.inner);
+        }
     }
 }
 
@@ -174,6 +194,10 @@ impl Inner {
 
     /// Drops what is left and waits until the kernel has let go of it.
     fn end(&self) {
+        #[cfg(feature = "hosted")]
+        if let Some(host) = &self.host {
+            return host.end(self);
+        }
         self.executor.clear();
         self.deferred.borrow_mut().clear();
         self.engine.borrow_mut().flush();
@@ -185,6 +209,10 @@ impl Inner {
     /// The task goes on in the next turn, after the sockets were looked at.
     pub(crate) fn defer(&self, cx: &Context<'_>) {
         self.deferred.borrow_mut().push(cx.waker().clone());
+        #[cfg(feature = "hosted")]
+        if self.host.is_some() {
+            self.hosted(|driver| driver.signal());
+        }
     }
 }
 
@@ -197,6 +225,10 @@ impl Io {
     /// Runs `future` beside the others, until it ends or `block_on` does. If it panics, the hook in
     /// [`Options::on_panic`] is told and the others go on.
     pub fn spawn(&self, future: impl Future<Output = ()> + 'static) {
+        #[cfg(feature = "hosted")]
+        if let Some(host) = &self.0.host {
+            return host.spawn(&self.0, future);
+        }
         self.0.executor.spawn(future);
     }
 
@@ -264,7 +296,13 @@ impl Io {
             sockets: engine.sockets(),
             buffers_lent: engine.pool().lent(),
             operations: engine.operations(),
+            #[cfg(feature = "hosted")]
+            tasks: self.0.executor.len() + self.0.host.as_ref().map_or(0, |host| host.tasks().len()),
+            #[cfg(not(feature = "hosted"))]
             tasks: self.0.executor.len(),
+            #[cfg(feature = "hosted")]
+            timers: self.0.timers.borrow().len() + self.0.host.as_ref().map_or(0, |host| host.timers().get()),
+            #[cfg(not(feature = "hosted"))]
             timers: self.0.timers.borrow().len(),
         }
     }

@@ -93,6 +93,19 @@ pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAdd
     Ok((fd, address))
 }
 
+/// Ends a connection at once, with RST: what is pending on it completes.
+#[cfg(feature = "hosted")]
+pub(crate) fn disconnect(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let nobody = libc::sockaddr {
+        sa_family: libc::AF_UNSPEC as libc::sa_family_t,
+        sa_data: [0; 14],
+    };
+    let length = size_of::<libc::sockaddr>() as libc::socklen_t;
+    // SAFETY: the descriptor is open, and the address outlives the call, which only reads it.
+    check(unsafe { libc::connect(fd.as_raw_fd(), &raw const nobody, length) })?;
+    Ok(())
+}
+
 /// A new epoll instance.
 pub(crate) fn epoll() -> io::Result<OwnedFd> {
     // SAFETY: epoll_create1 takes no pointers.

@@ -80,6 +80,8 @@ pub struct Timer {
     inner: Rc<Inner>,
     key: Option<Key>,
     deadline: Option<Instant>,
+    #[cfg(feature = "hosted")]
+    alarm: crate::hosted::Alarm,
 }
 
 impl Timer {
@@ -88,12 +90,18 @@ impl Timer {
             inner,
             key: None,
             deadline: None,
+            #[cfg(feature = "hosted")]
+            alarm: Default::default(),
         }
     }
 
     /// Expires at `at`, to the millisecond, never before. Replaces what was set.
     pub fn set(&mut self, at: Instant) {
         self.deadline = Some(at);
+        #[cfg(feature = "hosted")]
+        if self.inner.host.is_some() {
+            return self.alarm.set(at, &self.inner);
+        }
         let mut timers = self.inner.timers.borrow_mut();
         let key = *self.key.get_or_insert_with(|| {
             timers.wheel.add(Pending {
@@ -123,6 +131,10 @@ impl Timer {
         if self.deadline.is_some_and(|at| at <= self.inner.now.get()) {
             return Poll::Ready(());
         }
+        #[cfg(feature = "hosted")]
+        if self.inner.host.is_some() {
+            return self.alarm.poll(self.deadline, &self.inner, cx);
+        }
         if let Some(key) = self.key {
             self.inner.timers.borrow_mut().wheel.value(key).waiter.wait(cx);
         }
@@ -132,6 +144,8 @@ impl Timer {
 
 impl Drop for Timer {
     fn drop(&mut self) {
+        #[cfg(feature = "hosted")]
+        self.alarm.end(&self.inner);
         if let Some(key) = self.key {
             let pending = self.inner.timers.borrow_mut().wheel.remove(key);
             drop(pending);

@@ -30,6 +30,12 @@ impl Waiter {
         }
     }
 
+    /// Who waits, or waited last.
+    #[cfg(feature = "hosted")]
+    pub(crate) fn waker(&self) -> &Waker {
+        self.waker.as_ref().unwrap_or(Waker::noop())
+    }
+
     /// Lets go of the task.
     pub(crate) fn forget(&mut self) {
         *self = Self::default();

@@ -21,7 +21,7 @@ pub(super) fn examine() -> Result<(), Failure> {
     let epoll = driver_error(DriverChoice::Epoll);
     let read = |path: &str| fs::read_to_string(path).ok();
     let release = uname().release().to_string_lossy().into_owned();
-    let findings = [
+    let mut findings = vec![
         kernel(&release),
         io_uring(
             uring.as_deref(),
@@ -41,6 +41,11 @@ pub(super) fn examine() -> Result<(), Failure> {
         backlog(read("/proc/sys/net/core/somaxconn").as_deref()),
         ports(read("/proc/sys/net/ipv4/ip_local_port_range").as_deref()),
     ];
+    findings.extend(
+        BASES
+            .iter()
+            .map(|(name, choice)| base(name, driver_error(*choice).as_deref())),
+    );
     findings.iter().for_each(|finding| print(&finding.to_string()));
     match (uring, epoll) {
         (Some(_), Some(_)) => Err(Failure::Run(
@@ -123,6 +128,14 @@ fn io_uring(error: Option<&str>, disabled: Option<&str>) -> Finding {
     bad("io_uring", error, repair)
 }
 
+/// One of [`BASES`].
+fn base(name: &'static str, error: Option<&str>) -> Finding {
+    match error {
+        None => good(name, "usable"),
+        Some(error) => bad(name, error, "it needs io_uring; epoll serves without"),
+    }
+}
+
 fn seccomp(status: &str) -> Finding {
     let mode = status
         .lines()
@@ -196,6 +209,13 @@ fn ports(range: Option<&str>) -> Finding {
     }
 }
 
+/// The bases this binary was built with beside its own two.
+const BASES: &[(&str, DriverChoice)] = &[
+    #[cfg(feature = "monoio")]
+    ("monoio", DriverChoice::Monoio),
+    #[cfg(feature = "tokio-uring")]
+    ("tokio-uring", DriverChoice::TokioUring),
+];
 /// With DEFER_TASKRUN, multishot receive and provided buffer rings.
 const KERNEL_FOR_RINGS: (u32, u32) = (6, 1);
 /// For thirty thousand requests at once.

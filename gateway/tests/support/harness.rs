@@ -31,7 +31,22 @@ pub const GUARD: Duration = Duration::from_secs(20);
 pub enum Driver {
     Uring,
     Epoll,
+    Monoio,
+    TokioUring,
 }
+
+/// What behaviours are tested on: the two drivers of our own, or the bases that features add, which are tested
+/// beside a run without them.
+const DRIVERS: &[Driver] = if cfg!(any(feature = "monoio", feature = "tokio-uring")) {
+    &[
+        #[cfg(feature = "monoio")]
+        Driver::Monoio,
+        #[cfg(feature = "tokio-uring")]
+        Driver::TokioUring,
+    ]
+} else {
+    &[Driver::Uring, Driver::Epoll]
+};
 
 impl Driver {
     /// As `--io` takes it.
@@ -39,10 +54,12 @@ impl Driver {
         match self {
             Self::Uring => "uring",
             Self::Epoll => "epoll",
+            Self::Monoio => "monoio",
+            Self::TokioUring => "tokio-uring",
         }
     }
 
-    /// False where the kernel or a seccomp profile denies io_uring: such a machine tests epoll alone.
+    /// False where the kernel or a seccomp profile denies io_uring, which all but epoll stand on.
     fn is_allowed(self) -> bool {
         let options = sluice_io::Options {
             driver: sluice_io::DriverChoice::Uring,
@@ -52,10 +69,10 @@ impl Driver {
     }
 }
 
-/// Runs `behaviour` on each driver, both at once.
+/// Runs `behaviour` on each driver, all at once.
 pub fn on_both_drivers(behaviour: impl Fn(Driver) + Sync) {
     thread::scope(|scope| {
-        for driver in [Driver::Uring, Driver::Epoll] {
+        for &driver in DRIVERS {
             let behaviour = &behaviour;
             let builder = thread::Builder::new().name(driver.as_str().to_owned());
             builder
@@ -63,7 +80,7 @@ pub fn on_both_drivers(behaviour: impl Fn(Driver) + Sync) {
                     if driver.is_allowed() {
                         behaviour(driver);
                     } else {
-                        println!("io_uring is denied here: tested on epoll alone");
+                        println!("io_uring is denied here: not tested on {}", driver.as_str());
                     }
                 })
                 .expect("a thread for each driver");

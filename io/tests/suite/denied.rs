@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 use sluice_io::{DriverChoice, DriverKind, Options, Runtime, StartError};
 
-use crate::harness::alone;
+use crate::harness::{HOSTED, alone, open_descriptors};
 
 /// Runs `test` on a thread of its own, on which io_uring_setup fails with `error`.
 fn denied(error: i32, test: impl FnOnce() + Send) {
@@ -69,4 +69,17 @@ fn epoll_by_name_needs_no_reason() {
             (DriverKind::Epoll, &None)
         );
     });
+}
+
+#[test]
+fn the_bases_of_others_are_refused_with_the_reason_and_leave_nothing() {
+    for &driver in HOSTED {
+        denied(libc::EPERM, || {
+            let before = open_descriptors();
+            let error = start(driver).unwrap_err();
+            assert_eq!(error.step, "io_uring_setup");
+            assert_eq!(error.source.raw_os_error(), Some(libc::EPERM));
+            assert_eq!(open_descriptors(), before);
+        });
+    }
 }

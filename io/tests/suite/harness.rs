@@ -1,10 +1,10 @@
-//! Runs a test on both drivers, and checks that nothing is left behind: descriptors, buffers, operations, tasks.
+//! Runs a test on each driver, and checks that nothing is left behind: descriptors, buffers, operations, tasks.
 #![allow(unsafe_code)]
 
 use std::future::Future;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
 use sluice_io::{
@@ -14,18 +14,70 @@ use sluice_io::{
 /// One test at a time, for descriptors are counted in the whole process.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
-    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+    static FIRST: Once = Once::new();
+    let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    // The first runtime of tokio in a process opens a pair of sockets for signals, which stays for all later ones.
+    FIRST.call_once(|| {
+        for &driver in HOSTED {
+            let options = Options {
+                driver,
+                ..Options::default()
+            };
+            // Where it is refused, the test says so.
+            drop(Runtime::new(&options));
+        }
+    });
+    one
 }
 
-/// Runs `test` on both drivers with default options.
+/// The two drivers of our own.
+pub(crate) const OWN: &[DriverChoice] = &[DriverChoice::Uring, DriverChoice::Epoll];
+/// The bases that features add.
+pub(crate) const HOSTED: &[DriverChoice] = &[
+    #[cfg(feature = "monoio")]
+    DriverChoice::Monoio,
+    #[cfg(feature = "tokio-uring")]
+    DriverChoice::TokioUring,
+];
+
+/// Every driver there is.
+pub(crate) fn every_driver() -> impl Iterator<Item = DriverChoice> {
+    OWN.iter().chain(HOSTED).copied()
+}
+
+/// Runs `test` on each driver with default options.
 pub(crate) fn both<F: Future<Output = ()>>(test: impl Fn(Io) -> F) {
     both_with(&Options::default(), test);
 }
 
-/// Runs `test` on both drivers. Fails when a task panics, or when anything is left behind.
+/// As [`both`], but not on the bases that features add; the test says why.
+pub(crate) fn both_of_our_own<F: Future<Output = ()>>(test: impl Fn(Io) -> F) {
+    on_each(OWN.iter().copied(), &Options::default(), test);
+}
+
+/// Runs `test` on each driver. Fails when a task panics, or when anything is left behind.
 pub(crate) fn both_with<F: Future<Output = ()>>(options: &Options, test: impl Fn(Io) -> F) {
+    on_each(every_driver(), options, test);
+}
+
+fn kind(driver: DriverChoice) -> DriverKind {
+    match driver {
+        DriverChoice::Auto | DriverChoice::Uring => DriverKind::Uring,
+        DriverChoice::Epoll => DriverKind::Epoll,
+        #[cfg(feature = "monoio")]
+        DriverChoice::Monoio => DriverKind::Monoio,
+        #[cfg(feature = "tokio-uring")]
+        DriverChoice::TokioUring => DriverKind::TokioUring,
+    }
+}
+
+fn on_each<F: Future<Output = ()>>(
+    drivers: impl Iterator<Item = DriverChoice>,
+    options: &Options,
+    test: impl Fn(Io) -> F,
+) {
     let _alone = alone();
-    for driver in [DriverChoice::Uring, DriverChoice::Epoll] {
+    for driver in drivers {
         let panics = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&panics);
         let on_panic = Arc::new(move |message: &str| log.lock().unwrap().push(message.to_owned()));
@@ -37,12 +89,7 @@ pub(crate) fn both_with<F: Future<Output = ()>>(options: &Options, test: impl Fn
         let descriptors = open_descriptors();
         let runtime = Runtime::new(&options).unwrap();
         eprintln!("on {}", runtime.driver().kind.as_str());
-        let kind = if driver == DriverChoice::Epoll {
-            DriverKind::Epoll
-        } else {
-            DriverKind::Uring
-        };
-        assert_eq!(runtime.driver().kind, kind);
+        assert_eq!(runtime.driver().kind, kind(driver));
         let io = runtime.io();
         runtime.block_on(test(io.clone()));
         drop(io);

@@ -1,4 +1,4 @@
-//! The behaviour of sluice-io, each test on both drivers, all over loopback.
+//! The behaviour of sluice-io, each test on each driver, all over loopback.
 //!
 //! Tests wait for events, never for time, and assert no durations.
 #![allow(clippy::unwrap_used)]
