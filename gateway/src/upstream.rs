@@ -225,7 +225,8 @@ pub fn socket_options(listener: &sluice_config::model::Listener) -> SocketOption
     SocketOptions {
         nodelay: true,
         keepalive: Some(defaults::TCP_KEEPALIVE.duration()),
-        // Half of a direction's bound waits to be read, half to be sent.
-        receive_limit: usize::try_from(listener.buffer_bytes_max.bytes() / 2).unwrap_or(usize::MAX),
+        // Most of a direction's bound goes to what is read at once, for each read and each send costs: the rest may still
+        // wait to be sent when the next is read.
+        receive_limit: usize::try_from(listener.buffer_bytes_max.bytes() / 4 * 3).unwrap_or(usize::MAX),
     }
 }

@@ -54,10 +54,11 @@ impl Epoll {
         })
     }
 
-    pub(crate) fn attach(&mut self, fd: OwnedFd, _receive_limit: usize, eager: bool) -> io::Result<Key> {
+    pub(crate) fn attach(&mut self, fd: OwnedFd, receive_limit: usize, eager: bool) -> io::Result<Key> {
         let key = self.add(fd, libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP)?;
         let socket = &mut self.sockets[key];
         (socket.readable, socket.writable) = (eager, true);
+        socket.receive_limit = receive_limit.max(1);
         Ok(key)
     }
 

@@ -28,6 +28,8 @@ pub(crate) struct Socket {
     pub(crate) writer: Waiter,
     pub(crate) outbox: Outbox,
     pub(crate) send_error: Option<i32>,
+    /// Most bytes of one receive.
+    pub(crate) receive_limit: usize,
     /// How all receiving ended.
     end: Option<Result<(), i32>>,
     /// An error fetched from the socket by `poll_closed`, which then no longer says it itself.
@@ -51,6 +53,7 @@ impl Socket {
             writer: Waiter::default(),
             outbox: Outbox::default(),
             send_error: None,
+            receive_limit: usize::MAX,
             end: None,
             reset: None,
             below: 0,
@@ -67,7 +70,7 @@ impl Socket {
             return Poll::Pending;
         }
         let mut buffer = pool.take();
-        let outcome = self.receive(&mut buffer, pool.buffer_bytes());
+        let outcome = self.receive(&mut buffer, pool.buffer_bytes().min(self.receive_limit));
         match outcome {
             Ok(count) if count > 0 => return Poll::Ready(Ok(buffer)),
             _ => pool.give(buffer),

@@ -79,8 +79,8 @@ fn a_flood_nobody_reads_stays_bounded_and_goes_on_later() {
         for _ in 0..3 {
             let total = flood(&io, &mut flooder, || {
                 let lent = io.counts().buffers_lent;
-                // 64 KiB in buffers of 16 KiB, one partly filled, and the one the stream shows.
-                assert!(lent <= 4 + 1 + 1, "{lent} buffers lent");
+                // 64 KiB in one buffer or, as they came, in two, and the one the stream shows.
+                assert!(lent <= 2 + 1, "{lent} buffers lent");
             })
             .await;
             let mut left = total;
