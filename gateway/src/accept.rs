@@ -65,11 +65,13 @@ fn open(
     peer: std::net::SocketAddr,
 ) {
     let admitted = Admitted::new(context, entrance);
-    let session = h1::serve(Rc::clone(context), Rc::clone(entrance), stream, peer);
-    context.io.spawn(async move {
-        session.await;
-        drop(admitted);
-    });
+    context.io.spawn(h1::serve(
+        Rc::clone(context),
+        Rc::clone(entrance),
+        stream,
+        peer,
+        admitted,
+    ));
 }
 
 /// A connection's place among those of its listener and its worker.

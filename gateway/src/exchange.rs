@@ -177,7 +177,7 @@ impl<'a> Exchange<'a> {
                 Try::Answered(lease) => {
                     match retries.after_status(self.context, self.heads.response.status(), &mut self.account)
                     {
-                        Again::No => return self.deliver(service, plan.share, lease, retries).await,
+                        Again::No => return self.deliver(service, plan.share, lease, &mut retries).await,
                         Again::After(wait) => (Again::After(wait), Failure::UpstreamReset),
                     }
                 }

@@ -34,8 +34,15 @@ enum Woken {
     Over,
 }
 
-/// Serves a connection to its end.
-pub async fn serve(context: Rc<Context>, entrance: Rc<Entrance>, stream: TcpStream, peer: SocketAddr) {
+/// Serves a connection to its end, and drops `place` with it. The future holds each thing once: what an `async fn` takes
+/// it holds twice, as taken and as used.
+pub fn serve<P>(
+    context: Rc<Context>,
+    entrance: Rc<Entrance>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: P,
+) -> impl Future<Output = ()> + use<P> {
     let watchdog = Watchdog::new(context.io.timer());
     let client = Client::new(Wire::new(stream), peer, entrance.drain.watch(), watchdog);
     let mut session = Session {
@@ -43,9 +50,12 @@ pub async fn serve(context: Rc<Context>, entrance: Rc<Entrance>, stream: TcpStre
         entrance,
         client,
     };
-    match session.run().await {
-        Next::KeepAlive | Next::Close => session.close().await,
-        Next::Abort => session.client.wire.abort(),
+    async move {
+        match session.run().await {
+            Next::KeepAlive | Next::Close => session.close().await,
+            Next::Abort => session.client.wire.abort(),
+        }
+        drop(place);
     }
 }
 

@@ -55,11 +55,23 @@ impl Exchange<'_> {
         let started = self.context.io.now();
         retries.begin();
         self.account.tries(pick.endpoint.address, started);
-        let Some(mut lease) = self.connect(service, pick, retries, started).await? else {
-            return Ok(Try::Failed {
-                failure: retry::Failure::ConnectFailure,
-                answer_begun: false,
-            });
+        let kept = if retries.wants_new_connection() {
+            None
+        } else {
+            Lease::pooled(service, &pick.endpoint, started)
+        };
+        let mut lease = match kept {
+            Some(lease) => lease,
+            // Boxed, as it is large and seldom needed: every connection would hold room for it.
+            None => match Box::pin(self.connect(service, pick, retries.deadline, started)).await? {
+                Some(lease) => lease,
+                None => {
+                    return Ok(Try::Failed {
+                        failure: retry::Failure::ConnectFailure,
+                        answer_begun: false,
+                    });
+                }
+            },
         };
         retries.sent_on(&lease);
         plan.write(
@@ -95,19 +107,14 @@ impl Exchange<'_> {
         Ok(Try::Answered(lease))
     }
 
-    /// A connection: a kept one, unless the last turned out to be stale, or a new one. `None` when there is none.
+    /// A new connection. `None` when there is none to be had.
     async fn connect(
         &mut self,
         service: &Service,
         pick: &Pick,
-        retries: &Retries<'_>,
+        deadline: Option<Instant>,
         now: Instant,
     ) -> Result<Option<Lease>, Failure> {
-        if !retries.wants_new_connection()
-            && let Some(lease) = Lease::pooled(service, &pick.endpoint, now)
-        {
-            return Ok(Some(lease));
-        }
         self.client.wire.start_flush();
         let bound = now + service.settings.connect_timeout.duration();
         let options = upstream::socket_options(self.settings());
@@ -115,14 +122,16 @@ impl Exchange<'_> {
         let connected = self
             .client
             .watchdog
-            .until(earlier(Some(bound), retries.deadline), connecting)
+            .until(earlier(Some(bound), deadline), connecting)
             .await;
         if let Ok(Ok(lease)) = connected {
             return Ok(Some(lease));
         }
         service.metrics().connect_failures.inc();
         match connected {
-            Err(Elapsed) if retries.is_late(self.context.io.now()) => Err(Failure::RequestTimeout),
+            Err(Elapsed) if deadline.is_some_and(|deadline| deadline <= self.context.io.now()) => {
+                Err(Failure::RequestTimeout)
+            }
             _ => Ok(None),
         }
     }

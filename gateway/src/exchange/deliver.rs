@@ -45,7 +45,7 @@ impl Exchange<'_> {
         service: &Service,
         share: &Backend,
         mut lease: Lease,
-        mut retries: Retries<'_>,
+        retries: &mut Retries<'_>,
     ) -> Result<Next, Failure> {
         let status = self.heads.response.status();
         self.account.status = Some(status);

@@ -8,7 +8,6 @@ use std::{
 
 use sluice_config::{defaults, model::Retry};
 use sluice_routing::retry::{self, Attempt, Budget, StopReason, Verdict};
-use smallvec::SmallVec;
 
 use super::{Account, Context, Upload};
 use crate::{
@@ -32,7 +31,8 @@ pub(super) struct Retries<'a> {
     backend: Option<Duration>,
     /// When the whole request had been sent to the backend of this try.
     sent_at: Option<Instant>,
-    tried: SmallVec<[SocketAddr; 4]>,
+    /// Endpoints that failed.
+    tried: Vec<SocketAddr>,
     idempotent: bool,
     retries: u32,
     replayed: bool,
@@ -70,7 +70,7 @@ impl<'a> Retries<'a> {
             budget,
             backend: rule.timeouts.backend.map(|most| most.duration()),
             sent_at: None,
-            tried: SmallVec::new(),
+            tried: Vec::new(),
             idempotent,
             retries: 0,
             replayed: false,
