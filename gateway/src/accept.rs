@@ -14,9 +14,22 @@ use crate::{
     metrics::{ListenerMetrics, PerWorker},
 };
 
-/// Takes connections until the entrance drains, then empties the kernel's queue, so that nobody who got through the
-/// handshake is reset.
-pub async fn run(context: Rc<Context>, entrance: Rc<Entrance>, mut listener: TcpListener) {
+/// Takes connections until the entrance drains. Then empties the kernel's queue, so that nobody who got through the
+/// handshake is reset; or leaves it as it is, if another process goes on with it.
+pub fn run(
+    context: Rc<Context>,
+    entrance: Rc<Entrance>,
+    listener: TcpListener,
+) -> impl Future<Output = ()> + use<> {
+    // From now on, and not from the first turn of the task: a worker does not end before its queues are empty.
+    let listening = Listening::new(&context);
+    async move {
+        accept(&context, &entrance, listener).await;
+        drop(listening);
+    }
+}
+
+async fn accept(context: &Rc<Context>, entrance: &Rc<Entrance>, mut listener: TcpListener) {
     let mut drain = entrance.drain.watch();
     loop {
         let accepted = poll_fn(|cx| {
@@ -24,7 +37,7 @@ pub async fn run(context: Rc<Context>, entrance: Rc<Entrance>, mut listener: Tcp
                 return Poll::Ready(None);
             }
             // Looked at whenever one may be there: room can go while nobody comes.
-            if !has_room(&context, &entrance) {
+            if !has_room(context, entrance) {
                 return Poll::Ready(Some(Err(NoRoom)));
             }
             // No descriptor or no memory now (accept(2)): the next end of a connection may free one.
@@ -32,7 +45,7 @@ pub async fn run(context: Rc<Context>, entrance: Rc<Entrance>, mut listener: Tcp
             accepted.map(Some)
         });
         match accepted.await {
-            Some(Ok((stream, peer))) => open(&context, &entrance, stream, peer),
+            Some(Ok((stream, peer))) => open(context, entrance, stream, peer),
             Some(Err(NoRoom)) => {
                 context.metrics().accept_paused.inc();
                 context.room_changed(defaults::ACCEPT_PAUSE_MAX.duration()).await;
@@ -40,11 +53,14 @@ pub async fn run(context: Rc<Context>, entrance: Rc<Entrance>, mut listener: Tcp
             None => break,
         }
     }
+    if entrance.kept.get() {
+        return;
+    }
     if let Err(error) = listener.refuse_new() {
         tracing::debug!(%error, "connections that arrive while a listener closes may be reset");
     }
     while let Ok(Some((stream, peer))) = listener.try_accept() {
-        open(&context, &entrance, stream, peer);
+        open(context, entrance, stream, peer);
     }
 }
 
@@ -72,6 +88,22 @@ fn open(
         peer,
         admitted,
     ));
+}
+
+/// A listening socket's place among those of its worker.
+struct Listening(Rc<Context>);
+
+impl Listening {
+    fn new(context: &Rc<Context>) -> Self {
+        context.listener_opened();
+        Self(Rc::clone(context))
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.listener_closed();
+    }
 }
 
 /// A connection's place among those of its listener and its worker.

@@ -10,10 +10,11 @@ mod log;
 mod quickstart;
 
 use std::{
+    env,
     ffi::OsString,
     io::{self, Write as _},
     num::NonZeroU16,
-    path::PathBuf,
+    path::{self, PathBuf},
     process::ExitCode,
 };
 
@@ -21,7 +22,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use sluice_io::DriverChoice;
 use thiserror::Error;
 
-use crate::app;
+use crate::app::{self, INHERIT, Program, Supervisor};
 use log::{Format, Log};
 
 /// A high-performance HTTP gateway: one binary, one YAML, reloaded while it runs.
@@ -98,6 +99,9 @@ struct Run {
     /// Least severe lines of the process's own log: error, warn, info, debug, trace
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log_level: tracing::Level,
+    /// Take over from the process that has started this one, over standard input
+    #[arg(long, hide = true)]
+    inherit: bool,
 }
 
 #[derive(Debug, Args)]
@@ -173,7 +177,8 @@ impl From<app::Failure> for Failure {
 
 /// Does what `arguments` (the program's name first) ask for. What goes wrong is told on standard error.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let command = match CommandLine::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let command = match CommandLine::try_parse_from(&arguments) {
         Ok(CommandLine { command }) => command,
         Err(error) => {
             // Help and version are errors too, told on standard output and no failure.
@@ -181,7 +186,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    match dispatch(command) {
+    match dispatch(command, arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // With standard error closed, the exit status is all there is to tell.
@@ -191,9 +196,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn dispatch(command: Command) -> Result<(), Failure> {
+fn dispatch(command: Command, arguments: Vec<OsString>) -> Result<(), Failure> {
     match command {
-        Command::Run(run) => serve(run),
+        Command::Run(run) => serve(run, program(arguments)),
         Command::Check { paths } => check::check(&paths),
         Command::Explain {
             path,
@@ -216,7 +221,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
     }
 }
 
-fn serve(run: Run) -> Result<(), Failure> {
+fn serve(run: Run, program: Option<Program>) -> Result<(), Failure> {
     let mut paths = run.config;
     if paths.is_empty() {
         let default = PathBuf::from(DEFAULT_CONFIG);
@@ -232,8 +237,28 @@ fn serve(run: Run) -> Result<(), Failure> {
         paths,
         driver: run.driver.choice(),
         workers: run.workers,
+        program,
+        inherit: run.inherit,
+        supervisor: env::var_os(NOTIFY_SOCKET).map(Supervisor::at),
     };
     app::run(options, |_| ()).map_err(Failure::from)
+}
+
+/// What an upgrade starts: the path this process was started by, so that a link to another version is followed; where it
+/// was found on the search path, its file. Taken at the start, as the file may be gone later.
+fn program(arguments: Vec<OsString>) -> Option<Program> {
+    let mut arguments = arguments.into_iter();
+    let name = PathBuf::from(arguments.next()?);
+    let named = || path::absolute(&name).ok().filter(|path| path.exists());
+    let is_path = name.components().count() > 1;
+    let path = is_path
+        .then(named)
+        .flatten()
+        .or_else(|| env::current_exe().ok())?;
+    Some(Program {
+        path,
+        arguments: arguments.filter(|argument| argument != INHERIT).collect(),
+    })
 }
 
 /// `name: value`.
@@ -249,6 +274,8 @@ fn print(text: &str) {
 
 /// Where packages put a configuration.
 const DEFAULT_CONFIG: &str = "/etc/sluice";
+/// Where systemd says how to tell it, sd_notify(3).
+const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 
 #[cfg(test)]
 mod tests {
@@ -273,6 +300,21 @@ mod tests {
         assert_eq!(run.config, [PathBuf::from("a"), PathBuf::from("b")]);
         assert_eq!(run.driver.choice(), DriverChoice::Epoll);
         assert_eq!(run.workers, NonZeroU16::new(3));
+    }
+
+    #[test]
+    fn an_upgrade_starts_what_this_was_started_by() {
+        let program = |line: &str| program(line.split(' ').map(OsString::from).collect()).unwrap();
+        let own = env::current_exe().unwrap();
+        let by_path = format!("{} run -c a --inherit --io epoll", own.display());
+        assert_eq!(program(&by_path).path, own);
+        assert_eq!(program(&by_path).arguments, ["run", "-c", "a", "--io", "epoll"]);
+        assert_eq!(program("sluice run").path, own, "found on the search path");
+        assert_eq!(
+            program("./no/such/sluice run").path,
+            own,
+            "a name that is no path"
+        );
     }
 
     #[test]

@@ -12,9 +12,11 @@ mod inputs;
 mod memory;
 mod probe;
 mod reload;
+pub mod supervisor;
 mod transition;
+pub mod upgrade;
 
-use std::{net::SocketAddr, num::NonZeroU16, path::PathBuf, sync::Arc, time::Instant};
+use std::{net::SocketAddr, num::NonZeroU16, os::fd::OwnedFd, path::PathBuf, sync::Arc, time::Instant};
 
 use sluice_config::defaults::operations::EVENTS_QUEUED_MAX;
 use sluice_config::{Model, Source, model::Workers};
@@ -34,9 +36,11 @@ use inputs::Inputs;
 use memory::Budget;
 use probe::{Answer, Network, Probes};
 use reload::{Candidate, Refusal, prepare};
+use supervisor::Supervisor;
+use upgrade::{Program, Upgrade, predecessor::Inherited, successor::Successor};
 
 /// What runs.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Options {
     /// Files and folders of the configuration.
     pub paths: Vec<PathBuf>,
@@ -46,6 +50,12 @@ pub struct Options {
     pub workers: Option<NonZeroU16>,
     /// File descriptors this process may have open.
     pub descriptors: u64,
+    /// What SIGUSR2 starts in the place of this process, if anything.
+    pub program: Option<Program>,
+    /// Who wants to hear of the process.
+    pub supervisor: Option<Supervisor>,
+    /// The sockets of the process whose place this one takes, if it takes any.
+    pub inherited: Option<Inherited>,
 }
 
 /// Why the process ends other than well.
@@ -67,6 +77,10 @@ enum Event {
     Hangup,
     /// SIGTERM or SIGINT.
     Terminate,
+    /// SIGUSR2.
+    Upgrade,
+    /// Another process is ready to take over, or none is, and why.
+    Upgraded(Result<Successor, String>),
     /// A look-up has ended.
     Resolved(Resolved),
     /// A health check has ended.
@@ -105,6 +119,9 @@ struct State {
     /// Whether a signal to end was received.
     signalled: bool,
     draining: Option<Draining>,
+    upgrade: Upgrade,
+    /// Sockets to listen with, until the first configuration is live.
+    inherited: Inherited,
     status: watch::Sender<Status>,
 }
 
@@ -143,7 +160,9 @@ impl Control {
         let files = file::Watch::new(options.paths.clone());
         let sources = file::read(&options.paths).map_err(|error| Failure::Config(vec![error.to_string()]))?;
         let workers = |model: &Model| worker_count(model, options.workers);
-        let candidate = prepare(sources, None, workers).map_err(|refusal| match refusal {
+        let upgrade = Upgrade::new(options.program, options.supervisor, options.inherited.is_some());
+        let inherited = options.inherited.unwrap_or_default();
+        let candidate = prepare(sources, None, workers, &inherited).map_err(|refusal| match refusal {
             Refusal::Config(problems) => Failure::Config(problems),
             Refusal::System(problems) => Failure::Run(problems.join("\n")),
         })?;
@@ -177,11 +196,19 @@ impl Control {
             stale_since: None,
             signalled: false,
             draining: None,
+            upgrade,
+            inherited,
             status,
             registry,
         };
         state.await_names(candidate, Instant::now());
         Ok((Self { state, inputs }, view, admin))
+    }
+
+    /// Lets a process that takes this one's place have the admin server's socket too, whose address in the configuration
+    /// is `bind`.
+    pub fn share_admin(&mut self, bind: SocketAddr, socket: OwnedFd) {
+        self.state.upgrade.share_admin(bind, socket);
     }
 
     /// Runs until told to end. `on_live` is called once, when the first configuration has gone live.
@@ -199,9 +226,13 @@ impl Control {
             if let Some(live) = &state.live
                 && let Some(on_live) = on_live.take()
             {
+                state.upgrade.went_live(&state.registry);
+                state.inherited = Inherited::new();
                 on_live(&live.model);
             }
-            match inputs.next(state.publish_at(), state.draining.as_mut()).await {
+            let publish_at = state.publish_at();
+            let event = inputs.next(publish_at, state.draining.as_mut(), state.upgrade.attempt());
+            match event.await {
                 Event::FilesChanged => state.reload(Cause::Files, &mut inputs.files),
                 Event::Hangup => state.hang_up(&mut inputs.files),
                 Event::Terminate if state.signalled => return Ok(()),
@@ -209,6 +240,8 @@ impl Control {
                     state.signalled = true;
                     state.drain(None);
                 }
+                Event::Upgrade => state.start_upgrade(),
+                Event::Upgraded(upgraded) => state.end_upgrade(upgraded, &mut inputs.files),
                 Event::Resolved(resolved) => state.learn(resolved, Instant::now()),
                 Event::Checked(answer) => state.learn_health(&answer),
                 Event::Asked(Ask::Ready(answer)) => {

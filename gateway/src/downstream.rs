@@ -18,6 +18,8 @@ use crate::exchange::Current;
 pub struct Entrance {
     /// Begins when the listener goes away or the worker ends.
     pub drain: Drain,
+    /// Whether another process goes on with its sockets when it drains.
+    pub kept: Cell<bool>,
     /// Open connections.
     pub connections: Cell<u32>,
     live: RefCell<Live>,
@@ -38,6 +40,7 @@ impl Entrance {
     pub fn new(live: Live) -> Self {
         Self {
             drain: Drain::new(),
+            kept: Cell::new(false),
             connections: Cell::new(0),
             live: RefCell::new(live),
         }

@@ -22,6 +22,8 @@ pub enum Phase {
     Serving,
     /// No more connections are taken; what runs may end.
     Draining,
+    /// Another process takes the connections; what runs in this one may end.
+    Replaced,
 }
 
 /// The process as the control loop last left it.

@@ -3,7 +3,8 @@
 //! Owns the thread and what its mailbox may ask of it. The control thread writes, this one reads.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
+    io,
     net::SocketAddr,
     os::fd::OwnedFd,
     rc::Rc,
@@ -32,12 +33,19 @@ use crate::{
 pub enum Message {
     /// Serve by another configuration from now on.
     Swap(Swap),
-    /// Take no more connections, end when the last has ended, or at this time.
-    Drain(Instant),
     /// What health checks say of an endpoint from now on.
     Health(Health),
     /// How much to take on, from now on.
     Pressure(Pressure),
+    /// Take no more connections, end when the last has ended, or at a time.
+    Drain {
+        /// The time.
+        until: Instant,
+        /// Listeners whose sockets another process has too, and goes on with.
+        kept: Arc<HashSet<SocketAddr>>,
+    },
+    /// Give every listening socket, by its address, without parting with it.
+    Listening(tokio::sync::oneshot::Sender<io::Result<Vec<(SocketAddr, OwnedFd)>>>),
     /// Say that it lives.
     Ping(tokio::sync::oneshot::Sender<()>),
 }
@@ -57,7 +65,7 @@ pub struct Health {
 pub struct Swap {
     /// It, compiled.
     pub snapshot: Arc<Snapshot>,
-    /// Sockets of listeners that are new in it, bound and listening.
+    /// Sockets of listeners that are new in it, bound; several of one address are one listener.
     pub sockets: Vec<(SocketAddr, OwnedFd)>,
     /// This worker's end of the access log it asks for.
     pub log: Option<Log>,
@@ -73,8 +81,6 @@ pub struct Start {
     pub metrics: PerWorker<WorkerMetrics>,
     /// Client connections the process's file descriptors suffice for, for one worker.
     pub connections_max: u32,
-    /// The first configuration.
-    pub first: Swap,
 }
 
 /// A running worker, seen from the control thread.
@@ -112,10 +118,10 @@ pub enum NotStarted {
     Driver(#[from] StartError),
     /// There is no thread for it, or it ended at once.
     #[error("no thread for a worker: {0}")]
-    Thread(#[from] std::io::Error),
+    Thread(#[from] io::Error),
 }
 
-/// Starts a worker and waits until its driver runs.
+/// Starts a worker and waits until its driver runs. It has nothing to serve by before the first [`Message::Swap`].
 ///
 /// # Errors
 /// When the driver asked for cannot be had, or no thread can be started.
@@ -133,7 +139,7 @@ pub fn start(start: Start) -> Result<Handle, NotStarted> {
             thread,
         }),
         Ok(Err(error)) => Err(error.into()),
-        Err(_) => Err(std::io::Error::other("it ended before it ran").into()),
+        Err(_) => Err(io::Error::other("it ended before it ran").into()),
     }
 }
 
@@ -169,9 +175,8 @@ async fn run(io: Io, start: Start, mut mailbox: mailbox::Receiver<Message>) {
     let context = Context::new(start.worker, io.clone(), start.metrics, start.connections_max);
     let mut worker = Worker {
         context: Rc::new(context),
-        entrances: HashMap::new(),
+        open: HashMap::new(),
     };
-    worker.swap(start.first);
     io.spawn(keep_house(Rc::clone(&worker.context)));
     while let Some(message) = mailbox.recv().await {
         match message {
@@ -183,8 +188,10 @@ async fn run(io: Io, start: Start, mut mailbox: mailbox::Receiver<Message>) {
             }
             Message::Pressure(pressure) => worker.context.press(pressure),
             Message::Ping(answer) => _ = answer.send(()),
-            Message::Drain(until) => {
-                worker.drain();
+            // Whoever asked may be gone.
+            Message::Listening(answer) => _ = answer.send(worker.listening()),
+            Message::Drain { until, kept } => {
+                worker.drain(&kept);
                 io.spawn(answer_pings(mailbox));
                 worker.context.wait_until_idle(until).await;
                 break;
@@ -197,7 +204,14 @@ async fn run(io: Io, start: Start, mut mailbox: mailbox::Receiver<Message>) {
 /// A worker's listeners and what they share.
 struct Worker {
     context: Rc<Context>,
-    entrances: HashMap<SocketAddr, Rc<Entrance>>,
+    open: HashMap<SocketAddr, Open>,
+}
+
+/// A listener that is open.
+struct Open {
+    entrance: Rc<Entrance>,
+    /// Its sockets once more, to be given to another process.
+    sockets: Vec<OwnedFd>,
 }
 
 impl Worker {
@@ -215,13 +229,13 @@ impl Worker {
             .iter()
             .map(|listener| (listener.settings.bind, listener.id))
             .collect();
-        self.entrances.retain(|bind, entrance| match ids.get(bind) {
+        self.open.retain(|bind, open| match ids.get(bind) {
             Some(id) => {
-                entrance.swap(live(*id));
+                open.entrance.swap(live(*id));
                 true
             }
             None => {
-                entrance.drain.begin();
+                open.entrance.drain.begin();
                 false
             }
         });
@@ -237,24 +251,41 @@ impl Worker {
     }
 
     fn open(&mut self, bind: SocketAddr, socket: OwnedFd, live: Live) {
-        let options = upstream::socket_options(&live.listener().settings);
-        match self.context.io.listen(socket, &options) {
-            Ok(listener) => {
-                let entrance = Rc::new(Entrance::new(live));
-                self.context.io.spawn(accept::run(
-                    Rc::clone(&self.context),
-                    Rc::clone(&entrance),
-                    listener,
-                ));
-                self.entrances.insert(bind, entrance);
+        let settings = &live.listener().settings;
+        let options = upstream::socket_options(settings);
+        let opened = sluice_io::listen(&socket, settings.backlog)
+            .and_then(|()| socket.try_clone())
+            .and_then(|again| Ok((again, self.context.io.listen(socket, &options)?)));
+        let (again, listener) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                tracing::error!(%bind, %error, "cannot accept on a listening socket");
+                return;
             }
-            Err(error) => tracing::error!(%bind, %error, "cannot accept on a listening socket"),
-        }
+        };
+        let open = self.open.entry(bind).or_insert_with(|| Open {
+            entrance: Rc::new(Entrance::new(live)),
+            sockets: Vec::new(),
+        });
+        open.sockets.push(again);
+        let entrance = Rc::clone(&open.entrance);
+        let accepting = accept::run(Rc::clone(&self.context), entrance, listener);
+        self.context.io.spawn(accepting);
     }
 
-    fn drain(&mut self) {
-        for (_, entrance) in self.entrances.drain() {
-            entrance.drain.begin();
+    /// All or none: a socket that was left out would end with this process, and what waits in it too.
+    fn listening(&self) -> io::Result<Vec<(SocketAddr, OwnedFd)>> {
+        let sockets = self.open.iter().flat_map(|(bind, open)| {
+            let again = open.sockets.iter().map(OwnedFd::try_clone);
+            again.map(|socket| Ok((*bind, socket?)))
+        });
+        sockets.collect()
+    }
+
+    fn drain(&mut self, kept: &HashSet<SocketAddr>) {
+        for (bind, open) in self.open.drain() {
+            open.entrance.kept.set(kept.contains(&bind));
+            open.entrance.drain.begin();
         }
     }
 }

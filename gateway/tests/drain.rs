@@ -172,3 +172,28 @@ fn a_killed_gateway_hinders_no_other() {
         }
     });
 }
+
+#[test]
+fn one_killed_amid_a_reload_leaves_nothing_that_hinders_a_start() {
+    on_both_drivers(|driver| {
+        let (origin, side) = (Origin::echo("v1"), harness::Port::free());
+        let config = Config::new().service("v1", &[origin.address()]);
+        let ports = Ports::free();
+        for turn in 0..3 {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("sluice.yaml"), config.yaml(&ports)).unwrap();
+            let mut gateway = Run::on(driver).workers(2).start_in(folder, ports.clone());
+            let bigger = config.clone().add_listener("side", side.address());
+            gateway.write(&gateway.yaml(&bigger.top(&format!("drain: {{ timeout: {}s }}", turn + 1))));
+            gateway.signal("HUP");
+            gateway.signal("KILL");
+            gateway.wait_exit();
+        }
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("sluice.yaml"), config.yaml(&ports)).unwrap();
+        assert_eq!(
+            Run::on(driver).start_in(folder, ports).get("h", "/").backend(),
+            "v1"
+        );
+    });
+}

@@ -6,7 +6,7 @@ mod sources;
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use sources::{Source, find, none, root};
+use sources::{Source, find, none, root, sources};
 
 /// Rooms of gateway/src from left to right: each may use only those to its right, and its own level not at all
 /// but for itself. `wire` is the one that both sessions share.
@@ -80,6 +80,14 @@ const OWNED: [(&str, &[&str]); 4] = [
             "mimalloc",
         ],
     ),
+];
+
+/// Who may ask for the time of day: the Date field, the stamps of the access log and of loads. All else goes by the
+/// clock that never jumps, so that no timer follows an operator or a time server.
+const WALL_CLOCK: [&str; 3] = [
+    "gateway/src/control/transition.rs",
+    "gateway/src/exchange/account.rs",
+    "gateway/src/exchange/context.rs",
 ];
 
 /// Without tests: longer ones hide their parts.
@@ -327,6 +335,36 @@ fn nothing_is_left_for_later_and_nothing_panics_by_hand() {
             }
         }
     });
+}
+
+#[test]
+fn the_wall_clock_is_read_where_a_date_is_told() {
+    let clocks = [
+        "SystemTime::now",
+        "UNIX_EPOCH.elapsed",
+        "Timestamp::now",
+        "Zoned::now",
+    ];
+    let ways = [&clocks[..], &["CLOCK_REALTIME", "ClockId::Realtime"]].concat();
+    let (mut found, mut findings) = (BTreeSet::new(), Vec::new());
+    for source in sources() {
+        let serves = !["benches/", "fuzz/"]
+            .iter()
+            .any(|folder| source.path.starts_with(folder));
+        if source.is_test() || !serves {
+            continue;
+        }
+        let mut lines = source.lines_outside_tests();
+        if let Some((number, line)) = lines.find(|(_, line)| ways.iter().any(|way| line.contains(way))) {
+            if !WALL_CLOCK.contains(&source.path.as_str()) {
+                findings.push(format!("{}:{number}: {}", source.path, line.trim()));
+            }
+            found.insert(source.path.clone());
+        }
+    }
+    let idle = WALL_CLOCK.iter().filter(|path| !found.contains(**path));
+    findings.extend(idle.map(|path| format!("{path}: does not read the wall clock any more")));
+    none(findings);
 }
 
 #[test]

@@ -17,6 +17,7 @@ pub mod drain;
 mod engine;
 mod epoll;
 mod executor;
+pub mod handoff;
 #[cfg(feature = "hosted")]
 mod hosted;
 mod listener;
@@ -33,7 +34,7 @@ mod waiter;
 mod wheel;
 
 pub use executor::Panicked;
-pub use listener::{TcpListener, bind};
+pub use listener::{TcpListener, bind, listen, reserve};
 pub use options::{Counts, Driver, DriverChoice, DriverKind, Options, PanicHook, SocketOptions, StartError};
 pub use runtime::{Io, Runtime};
 pub use stream::TcpStream;

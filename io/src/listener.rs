@@ -21,13 +21,23 @@ use crate::sys;
 /// The most connections one listener gives in one turn while others wait.
 const TURN_ACCEPTS: u32 = 64;
 
-/// A bound and listening TCP socket at `address`: `SO_REUSEADDR` and `SO_REUSEPORT`, so that each worker and
-/// each generation of the process has its own; non-blocking, close-on-exec. `backlog` is the length of its
-/// queue, which the kernel cuts to `net.core.somaxconn`. An IPv6 address takes IPv6 alone.
+/// A bound and listening TCP socket at `address`: [`reserve`] and [`listen`] in one.
 ///
 /// # Errors
 /// What the kernel says: address in use, not available, not permitted.
 pub fn bind(address: SocketAddr, backlog: u32) -> io::Result<OwnedFd> {
+    let socket = reserve(address)?;
+    listen(&socket, backlog)?;
+    Ok(socket)
+}
+
+/// A TCP socket bound to `address`, which no connection reaches before [`listen`]: `SO_REUSEADDR` and `SO_REUSEPORT`,
+/// so that each worker and each generation of the process has its own; non-blocking, close-on-exec. An IPv6 address
+/// takes IPv6 alone.
+///
+/// # Errors
+/// What the kernel says: address in use, not available, not permitted.
+pub fn reserve(address: SocketAddr) -> io::Result<OwnedFd> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM.nonblocking().cloexec(),
@@ -39,8 +49,16 @@ pub fn bind(address: SocketAddr, backlog: u32) -> io::Result<OwnedFd> {
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
     socket.bind(&SockAddr::from(address))?;
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok(socket.into())
+}
+
+/// Opens a bound socket to connections, or gives one that listens another `backlog`: the length of its queue, which the
+/// kernel cuts to `net.core.somaxconn`.
+///
+/// # Errors
+/// What the kernel says: address in use.
+pub fn listen(socket: &OwnedFd, backlog: u32) -> io::Result<()> {
+    SockRef::from(socket).listen(i32::try_from(backlog).unwrap_or(i32::MAX))
 }
 
 /// A listening socket of one worker. Dropping it closes it; connections nobody accepted are then reset by the
@@ -236,6 +254,16 @@ mod tests {
             Some(address)
         );
         assert!(bind(SocketAddr::from(([192, 0, 2, 1], 0)), 1).is_err());
+    }
+
+    #[test]
+    fn a_reserved_address_takes_no_connection_before_it_listens() {
+        let socket = reserve(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = SockRef::from(&socket).local_addr().unwrap().as_socket().unwrap();
+        assert!(std::net::TcpStream::connect(address).is_err());
+        listen(&socket, 1).unwrap();
+        listen(&socket, 2).unwrap();
+        assert!(std::net::TcpStream::connect(address).is_ok());
     }
 
     #[test]

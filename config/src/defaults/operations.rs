@@ -96,6 +96,20 @@ pub const MEMORY_SLACK_PERCENT: u64 = 2;
 /// How long past their own time workers may take to end before the process ends without them.
 pub const DRAIN_GRACE: Duration = Duration::from_secs(2);
 
+// The upgrade of the binary.
+
+/// From the start of a new process until it serves: three times what a start may wait for the names of endpoints. It
+/// holds back reloads meanwhile, so it must not last.
+pub const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
+/// For the exit status of a new process that has said, or shown, that it fails.
+pub const UPGRADE_END_TIMEOUT: Duration = Duration::from_secs(1);
+/// Between two messages of the process that gives its sockets away: it has nothing else to do then.
+pub const HANDOFF_TIMEOUT: Duration = Duration::from_secs(5);
+/// Messages until the last: more than the descriptors a process may usually have.
+pub const HANDOFF_SOCKETS_MAX: usize = 65_536;
+/// For the service manager to take one datagram.
+pub const NOTIFY_TIMEOUT: Duration = Duration::from_secs(1);
+
 // The admin server.
 
 /// How long a page waits for the control loop: a probe's usual time-out is longer.

@@ -97,7 +97,7 @@ async fn ready(view: &View) -> Response<Full<Bytes>> {
     let phase = view.status.borrow().phase;
     let outcome = match phase {
         Phase::Starting => Err("starting".to_owned()),
-        Phase::Draining => Err("draining".to_owned()),
+        Phase::Draining | Phase::Replaced => Err("draining".to_owned()),
         Phase::Serving => {
             let (ask, answered) = oneshot::channel();
             // The loop answers for slow workers by itself; this bound is for the loop.

@@ -17,10 +17,19 @@ use tokio::{
 };
 
 use super::page;
-use crate::status::View;
+use crate::status::{Phase, View};
 
-/// Serves `listener` for ever, on the runtime of the caller.
+/// Serves `listener` on the runtime of the caller until another process does.
 pub async fn serve(listener: TcpListener, view: View) {
+    let mut status = view.status.clone();
+    tokio::select! {
+        () = accept(listener, view) => {}
+        // The loop that tells is gone only with the process.
+        _ = status.wait_for(|status| status.phase == Phase::Replaced) => {}
+    }
+}
+
+async fn accept(listener: TcpListener, view: View) {
     let room = Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX));
     loop {
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else {

@@ -43,6 +43,9 @@ pub(super) fn run(port: u16, driver: DriverChoice) -> Result<(), Failure> {
         paths: vec![folder.path().to_owned()],
         driver,
         workers: None,
+        program: None,
+        inherit: false,
+        supervisor: None,
     };
     let ended = app::run(options, |_| print(&welcome(gateway, admin, &file)));
     folder.close().map_err(failed)?;

@@ -2,12 +2,13 @@
 //!
 //! Owns their start, and what is said to all of them. Refuses to know why.
 
-use std::{io, net::SocketAddr, os::fd::OwnedFd, sync::Arc, thread, time::Instant};
+use std::{collections::HashSet, io, net::SocketAddr, os::fd::OwnedFd, sync::Arc, thread, time::Instant};
 
 use sluice_config::defaults::operations::{DESCRIPTORS_RESERVED, PING_TIMEOUT};
 use sluice_io::DriverChoice;
 use tokio::sync::oneshot;
 
+use super::upgrade::{predecessor::Inherited, successor::Listening};
 use crate::{
     access_log::Log,
     metrics::Registry,
@@ -41,22 +42,31 @@ impl Plan {
 /// New listening sockets for each worker.
 pub(super) type Sockets = Vec<Vec<(SocketAddr, OwnedFd)>>;
 
-/// Binds each address once for each worker, so that the kernel spreads connections over them.
+/// A socket of each address for each worker, so that the kernel spreads connections over them. Those that were
+/// inherited are all used, lest what waits in their queues be lost. One that joins them takes connections once its worker
+/// listens, as this start may still fail, and what came to it alone would be lost.
 ///
 /// # Errors
 /// Every address that cannot be bound.
 pub(super) fn bind(
     addresses: &[(SocketAddr, u32)],
     workers: usize,
+    inherited: &Inherited,
 ) -> Result<Sockets, Vec<(SocketAddr, io::Error)>> {
     let mut failures = Vec::new();
     let mut sockets: Sockets = (0..workers)
         .map(|_| Vec::with_capacity(addresses.len()))
         .collect();
     for &(address, backlog) in addresses {
-        for worker in &mut sockets {
-            match sluice_io::bind(address, backlog) {
-                Ok(socket) => worker.push((address, socket)),
+        let inherited = inherited.get(&address).map_or(&[][..], Vec::as_slice);
+        for index in 0..workers.max(inherited.len()) {
+            let socket = match inherited.get(index) {
+                Some(socket) => socket.try_clone(),
+                None if inherited.is_empty() => sluice_io::bind(address, backlog),
+                None => sluice_io::reserve(address),
+            };
+            match socket {
+                Ok(socket) => sockets[index % workers].push((address, socket)),
                 Err(error) => {
                     failures.push((address, error));
                     break;
@@ -91,7 +101,8 @@ impl Fleet {
         self.plan.workers
     }
 
-    /// Gives every worker `snapshot`, its new sockets and an end of the log; starts the workers if none runs yet.
+    /// Gives every worker `snapshot`, its new sockets and an end of the log. Starts all of them first if none runs yet: a
+    /// start that fails has taken no connection.
     ///
     /// # Errors
     /// When a worker cannot be started.
@@ -101,29 +112,27 @@ impl Fleet {
         sockets: Sockets,
         log: impl Fn(usize) -> Option<Log>,
     ) -> Result<(), NotStarted> {
+        for worker in self.handles.len()..self.plan.workers {
+            self.handles.push(self.start(worker)?);
+        }
         let mut sockets = sockets.into_iter();
-        for worker in 0..self.plan.workers {
-            let swap = Swap {
+        for (worker, handle) in self.handles.iter().enumerate() {
+            // One that has ended is found by `ended`, which ends the process.
+            handle.send(Message::Swap(Swap {
                 snapshot: Arc::clone(snapshot),
                 sockets: sockets.next().unwrap_or_default(),
                 log: log(worker),
-            };
-            match self.handles.get(worker) {
-                // One that has ended is found by `ended`, which ends the process.
-                Some(handle) => drop(handle.send(Message::Swap(swap))),
-                None => self.handles.push(self.start(worker, swap)?),
-            }
+            }));
         }
         Ok(())
     }
 
-    fn start(&self, worker: usize, first: Swap) -> Result<Handle, NotStarted> {
+    fn start(&self, worker: usize) -> Result<Handle, NotStarted> {
         let handle = worker::start(Start {
             worker,
             driver: self.plan.driver,
             metrics: self.registry.worker(),
             connections_max: self.plan.connections_max,
-            first,
         })?;
         let driver = handle.driver.kind.as_str();
         self.registry.worker().of(worker).driver.get_or_init(|| driver);
@@ -152,24 +161,38 @@ impl Fleet {
 
     /// Asks every worker for a sign of life; the answer comes with the future, within a bound.
     pub(super) fn ping(&self) -> impl Future<Output = Result<(), String>> + use<> {
-        let pings: Vec<_> = self
-            .handles
-            .iter()
-            .map(|handle| {
-                let (ask, answered) = oneshot::channel();
-                handle.send(Message::Ping(ask));
-                answered
-            })
-            .collect();
-        all_answer(pings)
+        let answers = self.ask(Message::Ping);
+        async move { all_answer(answers).await.map(drop) }
     }
 
-    /// Tells every worker to end by `until`. What is received tells whether all ended well; nothing is, when no thread
-    /// could be started to wait for them.
-    pub(super) fn drain(&mut self, until: Instant) -> oneshot::Receiver<bool> {
+    /// Asks every worker by the same message.
+    fn ask<T>(&self, message: impl Fn(oneshot::Sender<T>) -> Message) -> Vec<oneshot::Receiver<T>> {
+        let ask = |handle: &Handle| {
+            let (ask, answered) = oneshot::channel();
+            handle.send(message(ask));
+            answered
+        };
+        self.handles.iter().map(ask).collect()
+    }
+
+    /// Every worker's listening sockets, once more; they come with the future, within a bound.
+    pub(super) fn listening(&self) -> impl Future<Output = Result<Listening, String>> + use<> {
+        let answers = self.ask(Message::Listening);
+        async move {
+            let each: io::Result<Vec<_>> = all_answer(answers).await?.into_iter().collect();
+            let each = each.map_err(|error| format!("no copy of the listening sockets: {error}"))?;
+            Ok(each.into_iter().flatten().collect())
+        }
+    }
+
+    /// Tells every worker to end by `until`; the listening sockets of the addresses `kept` go on in another process.
+    /// What is received tells whether all ended well; nothing is, when no thread could be started to wait for them.
+    pub(super) fn drain(&mut self, until: Instant, kept: HashSet<SocketAddr>) -> oneshot::Receiver<bool> {
         let handles = std::mem::take(&mut self.handles);
+        let kept = Arc::new(kept);
         for handle in &handles {
-            handle.send(Message::Drain(until));
+            let kept = Arc::clone(&kept);
+            handle.send(Message::Drain { until, kept });
         }
         let (tell, told) = oneshot::channel();
         let wait = move || {
@@ -189,16 +212,17 @@ impl Fleet {
 }
 
 /// Waits for all within one [`PING_TIMEOUT`] and names those that are silent.
-async fn all_answer(pings: Vec<oneshot::Receiver<()>>) -> Result<(), String> {
+async fn all_answer<T>(asked: Vec<oneshot::Receiver<T>>) -> Result<Vec<T>, String> {
     let until = tokio::time::Instant::now() + PING_TIMEOUT;
-    let mut silent = Vec::new();
-    for (worker, ping) in pings.into_iter().enumerate() {
-        if !matches!(tokio::time::timeout_at(until, ping).await, Ok(Ok(()))) {
-            silent.push(worker.to_string());
+    let (mut answers, mut silent) = (Vec::new(), Vec::new());
+    for (worker, answer) in asked.into_iter().enumerate() {
+        match tokio::time::timeout_at(until, answer).await {
+            Ok(Ok(answer)) => answers.push(answer),
+            _ => silent.push(worker.to_string()),
         }
     }
     match silent.len() {
-        0 => Ok(()),
+        0 => Ok(answers),
         1 => Err(format!("worker {} does not answer", silent[0])),
         _ => Err(format!("workers {} do not answer", silent.join(", "))),
     }
@@ -212,7 +236,7 @@ mod tests {
     fn each_worker_gets_a_socket_for_each_address() {
         let free = sluice_io::bind(([127, 0, 0, 1], 0).into(), 1).unwrap();
         let address = std::net::TcpListener::from(free).local_addr().unwrap();
-        let sockets = bind(&[(address, 16)], 3).unwrap();
+        let sockets = bind(&[(address, 16)], 3, &Inherited::new()).unwrap();
         assert_eq!(sockets.len(), 3);
         assert!(
             sockets
@@ -222,11 +246,34 @@ mod tests {
     }
 
     #[test]
+    fn every_inherited_socket_is_used_and_the_rest_bound() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let local = |socket: &OwnedFd| {
+            let socket = std::net::TcpListener::from(socket.try_clone().unwrap());
+            socket.local_addr().unwrap()
+        };
+        let old: Vec<_> = (0..3).map(|_| sluice_io::bind(address, 1).unwrap()).collect();
+        let ports: Vec<_> = old.iter().map(local).collect();
+        let inherited = Inherited::from([(address, old)]);
+        let ports_of = |workers| {
+            let sockets = bind(&[(address, 16)], workers, &inherited).unwrap();
+            let of = |worker: &Vec<(SocketAddr, OwnedFd)>| {
+                worker.iter().map(|(_, socket)| local(socket)).collect()
+            };
+            sockets.iter().map(of).collect::<Vec<Vec<_>>>()
+        };
+        assert_eq!(ports_of(2), [vec![ports[0], ports[2]], vec![ports[1]]]);
+        let four = ports_of(4);
+        assert_eq!(four[..3], [vec![ports[0]], vec![ports[1]], vec![ports[2]]]);
+        assert!(four[3].len() == 1 && !ports.contains(&four[3][0]));
+    }
+
+    #[test]
     fn a_clash_is_named_and_binds_nothing() {
         // Without SO_REUSEPORT, as another program has it.
         let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = taken.local_addr().unwrap();
-        let failures = bind(&[(address, 16)], 2).unwrap_err();
+        let failures = bind(&[(address, 16)], 2, &Inherited::new()).unwrap_err();
         assert_eq!(failures.len(), 1);
         assert_eq!(failures[0].0, address);
         assert_eq!(failures[0].1.kind(), io::ErrorKind::AddrInUse);
@@ -251,6 +298,9 @@ mod tests {
             all_answer(vec![first, second, third]).await,
             Err("workers 1, 2 do not answer".to_owned())
         );
-        assert_eq!(all_answer(Vec::new()).await, Ok(()));
+        assert_eq!(
+            all_answer(Vec::<oneshot::Receiver<()>>::new()).await,
+            Ok(Vec::new())
+        );
     }
 }

@@ -12,7 +12,14 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval, sleep_until, timeout_at},
 };
 
-use super::{Draining, Event, debounce::Debounce, dns::Resolved, file::Watch, probe::Answer};
+use super::{
+    Draining, Event,
+    debounce::Debounce,
+    dns::Resolved,
+    file::Watch,
+    probe::Answer,
+    upgrade::successor::{Attempt, Successor},
+};
 use crate::status::Ask;
 
 /// All inputs but those of the workers.
@@ -25,6 +32,7 @@ pub(super) struct Inputs {
     hangup: Signal,
     terminate: Signal,
     interrupt: Signal,
+    upgrade: Signal,
     tick: Interval,
 }
 
@@ -50,6 +58,7 @@ impl Inputs {
             hangup: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            upgrade: signal(SignalKind::user_defined2())?,
             tick,
         })
     }
@@ -59,6 +68,7 @@ impl Inputs {
         &mut self,
         publish_at: Option<Instant>,
         mut draining: Option<&mut Draining>,
+        mut attempt: Option<&mut Attempt>,
     ) -> Event {
         loop {
             tokio::select! {
@@ -66,6 +76,8 @@ impl Inputs {
                 Some(()) = self.terminate.recv() => return Event::Terminate,
                 Some(()) = self.interrupt.recv() => return Event::Terminate,
                 well = ended(draining.as_deref_mut()) => return Event::Drained(well),
+                upgraded = answered(attempt.as_deref_mut()) => return Event::Upgraded(upgraded),
+                Some(()) = self.upgrade.recv() => return Event::Upgrade,
                 Some(()) = self.hangup.recv() => return Event::Hangup,
                 () = at(self.debounce.due()) => {
                     self.debounce.clear();
@@ -86,6 +98,14 @@ impl Inputs {
 async fn at(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What became of an upgrade. It is not to be asked again after that.
+async fn answered(attempt: Option<&mut Attempt>) -> Result<Successor, String> {
+    match attempt {
+        Some(attempt) => attempt.await,
         None => std::future::pending().await,
     }
 }

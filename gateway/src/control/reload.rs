@@ -13,7 +13,10 @@ use sluice_config::{
     model::{Address, Listener},
 };
 
-use super::fleet::{self, Sockets};
+use super::{
+    fleet::{self, Sockets},
+    upgrade::predecessor::Inherited,
+};
 use crate::access_log::Sink;
 
 /// A configuration that is ready to go live.
@@ -45,7 +48,7 @@ impl Refusal {
     }
 }
 
-/// Loads and checks `sources`, and gets from the system what is new against `running`.
+/// Loads and checks `sources`, and gets from the system what is new against `running` and was not `inherited`.
 ///
 /// # Errors
 /// All that is wrong; what was bound or opened is given back.
@@ -53,6 +56,7 @@ pub(super) fn prepare(
     sources: Vec<Source>,
     running: Option<&Model>,
     workers: impl Fn(&Model) -> usize,
+    inherited: &Inherited,
 ) -> Result<Candidate, Refusal> {
     let loaded = sluice_config::load(&sources);
     let model = loaded
@@ -64,7 +68,8 @@ pub(super) fn prepare(
     for change in needs_restart(running, &model) {
         tracing::warn!("{change} is read at start only: restart to make the change work");
     }
-    let sockets = fleet::bind(&new_addresses(running, &model), workers(&model)).map_err(|failures| {
+    let new = new_addresses(running, &model);
+    let sockets = fleet::bind(&new, workers(&model), inherited).map_err(|failures| {
         let words = failures.into_iter().map(|(address, error)| {
             let listener = model.listeners.iter().find(|listener| listener.bind == address);
             let which = listener.map(|listener| format!("{}: listener {}: ", listener.place, listener.name));
@@ -176,21 +181,30 @@ mod tests {
     #[test]
     fn a_candidate_has_what_is_new() {
         let port = free_port();
-        let first = prepare(yaml(port, ""), None, |_| 2).ok().unwrap();
+        let first = prepare(yaml(port, ""), None, |_| 2, &Inherited::new())
+            .ok()
+            .unwrap();
         assert_eq!(first.sockets.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
         assert!(first.sink.is_some());
         assert!(first.names.iter().eq(["one.example"]));
 
-        let second = prepare(yaml(port, ""), Some(&first.model), |_| 2).ok().unwrap();
+        let second = prepare(yaml(port, ""), Some(&first.model), |_| 2, &Inherited::new())
+            .ok()
+            .unwrap();
         assert_eq!(second.sockets.iter().map(Vec::len).collect::<Vec<_>>(), [0, 0]);
         assert!(second.sink.is_none());
     }
 
     #[test]
     fn every_problem_is_told_with_its_place() {
-        let refusal = prepare(sources("listners: []\nroutes: 3\n"), None, |_| 1)
-            .err()
-            .unwrap();
+        let refusal = prepare(
+            sources("listners: []\nroutes: 3\n"),
+            None,
+            |_| 1,
+            &Inherited::new(),
+        )
+        .err()
+        .unwrap();
         let Refusal::Config(problems) = refusal else {
             panic!("{refusal:?}")
         };
@@ -205,7 +219,9 @@ mod tests {
     fn a_clash_of_ports_and_a_log_that_cannot_be_opened_refuse_the_whole() {
         let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = taken.local_addr().unwrap().port();
-        let refusal = prepare(yaml(port, ""), None, |_| 1).err().unwrap();
+        let refusal = prepare(yaml(port, ""), None, |_| 1, &Inherited::new())
+            .err()
+            .unwrap();
         assert!(matches!(refusal, Refusal::System(_)));
         assert!(
             refusal.problems()[0].contains(&format!("127.0.0.1:{port}")),
@@ -216,6 +232,7 @@ mod tests {
             yaml(free_port(), "accessLog: { output: /no/such/folder/log }\n"),
             None,
             |_| 1,
+            &Inherited::new(),
         );
         let refusal = refusal.err().unwrap();
         assert!(

@@ -3,6 +3,8 @@
 //! Owns the way of a configuration from its files to the workers, and the end of the process. Refuses to wait.
 
 use std::{
+    collections::HashSet,
+    net::SocketAddr,
     sync::Arc,
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
@@ -45,7 +47,7 @@ impl State {
 
     /// Reads the files; what is new in them goes on its way to the workers.
     pub(super) fn reload(&mut self, cause: Cause, files: &mut Watch) {
-        if self.draining.is_some() {
+        if self.draining.is_some() || self.upgrade.puts_off(cause) {
             return;
         }
         files.renew();
@@ -68,7 +70,7 @@ impl State {
         }
         let running = self.live.as_ref().map(|live| &*live.model);
         let workers = self.fleet.workers();
-        match prepare(sources.clone(), running, |_| workers) {
+        match prepare(sources.clone(), running, |_| workers, &self.inherited) {
             Ok(candidate) => self.await_names(candidate, Instant::now()),
             Err(refusal) => {
                 self.refuse(&refusal);
@@ -283,19 +285,26 @@ impl State {
         if self.draining.is_some() {
             return;
         }
+        self.upgrade.give_up();
+        self.status.send_modify(|status| status.phase = Phase::Draining);
+        self.empty(failure, HashSet::new());
+    }
+
+    /// Takes no new connections, and gives what runs its time. Those that come to the addresses `kept` are another
+    /// process's.
+    pub(super) fn empty(&mut self, failure: Option<String>, kept: HashSet<SocketAddr>) {
         let timeout = self
             .live
             .as_ref()
             .map(|live| live.model.drain.timeout.duration())
             .unwrap_or_default();
         tracing::info!(?timeout, "draining");
-        self.status.send_modify(|status| status.phase = Phase::Draining);
         self.pending = None;
         self.stale_since = None;
         // Workers that drain hear no more of it.
         self.probes.follow(&[]);
         let until = Instant::now() + timeout;
-        let ended = self.fleet.drain(until);
+        let ended = self.fleet.drain(until, kept);
         self.draining = Some(Draining {
             ended,
             give_up_at: until + DRAIN_GRACE,

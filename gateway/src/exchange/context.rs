@@ -36,6 +36,8 @@ pub struct Context {
     date: RefCell<Date>,
     pressure: Cell<Pressure>,
     connections: Cell<u32>,
+    /// Listening sockets whose queue is not empty for good.
+    listeners: Cell<u32>,
     connections_max: u32,
     /// Who waits for a connection to end.
     waiting: RefCell<Vec<Waker>>,
@@ -65,6 +67,7 @@ impl Context {
             }),
             pressure: Cell::new(Pressure::None),
             connections: Cell::new(0),
+            listeners: Cell::new(0),
             connections_max,
             waiting: RefCell::new(Vec::new()),
             io,
@@ -182,6 +185,19 @@ impl Context {
         }
     }
 
+    /// A listening socket is accepted from.
+    pub fn listener_opened(&self) {
+        self.listeners.set(self.listeners.get() + 1);
+    }
+
+    /// A listening socket is closed, and nothing waits in it.
+    pub fn listener_closed(&self) {
+        self.listeners.set(self.listeners.get() - 1);
+        for waker in self.waiting.take() {
+            waker.wake();
+        }
+    }
+
     /// Waits until a client connection ends, at most `longest`.
     pub async fn room_changed(&self, longest: Duration) {
         let connections = self.connections.get();
@@ -196,12 +212,17 @@ impl Context {
         .await;
     }
 
-    /// Waits until no client connection is left, or until a time.
+    /// Waits until no listening socket and no client connection is left, or until a time.
     pub async fn wait_until_idle(&self, until: Instant) {
-        while self.connections.get() > 0 && self.io.now() < until {
-            self.room_changed(until.saturating_duration_since(self.io.now()))
-                .await;
-        }
+        let mut late = std::pin::pin!(self.io.sleep(until.saturating_duration_since(self.io.now())));
+        poll_fn(|cx| {
+            if self.listeners.get() == 0 && self.connections.get() == 0 {
+                return Poll::Ready(());
+            }
+            self.waiting.borrow_mut().push(cx.waker().clone());
+            late.as_mut().poll(cx)
+        })
+        .await;
     }
 }
 

@@ -309,6 +309,15 @@ fn control(page: &mut Page<'_>, shared: &Shared) -> fmt::Result {
         [(vec![], control.config_last_success_seconds.get())],
     )?;
     page.counters(
+        "sluice_upgrades_total",
+        "Upgrades of the binary, by result; one that completed is counted by the new process.",
+        [
+            (vec![("result", "completed")], control.upgrades_completed.get()),
+            (vec![("result", "failed")], control.upgrades_failed.get()),
+            (vec![("result", "refused")], control.upgrades_refused.get()),
+        ],
+    )?;
+    page.counters(
         "sluice_dns_failures_total",
         "Look-ups of endpoint names that failed.",
         [(vec![], control.dns_failures.get())],

@@ -157,6 +157,12 @@ pub struct ControlMetrics {
     pub reloads_unchanged: Counter,
     /// When a load last went live, in seconds since 1970.
     pub config_last_success_seconds: Gauge,
+    /// 1 in a process that has taken over from another one.
+    pub upgrades_completed: Counter,
+    /// Upgrades that ended with this process going on.
+    pub upgrades_failed: Counter,
+    /// Upgrades that were not begun.
+    pub upgrades_refused: Counter,
     /// DNS look-ups that failed.
     pub dns_failures: Counter,
     /// Memory of the process that is in RAM, in bytes.

@@ -3,19 +3,19 @@
 //! Owns the process, its configuration folder and what it wrote to its outputs.
 
 use std::{
+    ffi::OsString,
     fs,
-    io::{BufRead, BufReader, Read},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Condvar, Mutex},
+    sync::Arc,
     thread,
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Client, Config, Driver, GUARD, Response, config::Ports, eventually, metrics::Metrics};
+use super::{Client, Config, Driver, Response, config::Ports, eventually, metrics::Metrics, output::Output};
 
 /// How to start the gateway.
 pub struct Run {
@@ -23,22 +23,19 @@ pub struct Run {
     workers: usize,
     files_max: Option<u32>,
     reads_stdout: bool,
+    binary: PathBuf,
+    environment: Vec<(String, OsString)>,
 }
 
 /// A running gateway.
 pub struct Gateway {
     child: Child,
+    /// Processes that have taken over, one from the other.
+    successors: Vec<u32>,
     ports: Ports,
     folder: TempDir,
     out: Arc<Output>,
     err: Arc<Output>,
-}
-
-/// What a process wrote, line by line.
-#[derive(Default)]
-struct Output {
-    lines: Mutex<Vec<String>>,
-    changed: Condvar,
 }
 
 impl Run {
@@ -49,7 +46,21 @@ impl Run {
             workers: 1,
             files_max: None,
             reads_stdout: true,
+            binary: env!("CARGO_BIN_EXE_sluice").into(),
+            environment: Vec::new(),
         }
+    }
+
+    /// From another place.
+    pub fn binary(mut self, path: &Path) -> Self {
+        path.clone_into(&mut self.binary);
+        self
+    }
+
+    /// With a variable of the environment.
+    pub fn variable(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
     }
 
     pub fn workers(mut self, workers: usize) -> Self {
@@ -100,6 +111,7 @@ impl Run {
         };
         let mut gateway = Gateway {
             child,
+            successors: Vec::new(),
             ports,
             folder,
             out,
@@ -117,12 +129,16 @@ impl Run {
     }
 
     fn command(&self) -> Command {
-        let binary = env!("CARGO_BIN_EXE_sluice");
-        let Some(files) = self.files_max else {
-            return Command::new(binary);
+        let mut command = match self.files_max {
+            None => Command::new(&self.binary),
+            Some(files) => {
+                let mut command = Command::new("sh");
+                let limited = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
+                command.args(["-c", &limited]).arg(&self.binary);
+                command
+            }
         };
-        let mut command = Command::new("sh");
-        command.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\""), binary]);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 }
@@ -271,9 +287,38 @@ impl Gateway {
 
     /// Sends the signal of this name (`TERM`, `HUP`).
     pub fn signal(&self, name: &str) {
-        let kill = format!("kill -{name} {}", self.child.id());
-        let status = Command::new("sh").args(["-c", &kill]).status().expect("sh runs");
-        assert!(status.success(), "no such process to signal");
+        assert!(send_signal(name, self.pid()), "no such process to signal");
+    }
+
+    /// The process that serves.
+    pub fn pid(&self) -> u32 {
+        self.successors.last().copied().unwrap_or_else(|| self.child.id())
+    }
+
+    /// Tells it to start its binary again and waits until that process has taken over. Gives the one that leaves.
+    pub fn upgrade(&mut self) -> u32 {
+        let old = self.pid();
+        self.signal("USR2");
+        let successor = eventually("a process that has taken over", || {
+            let lines = self.err.lines();
+            let words: Vec<&String> = lines
+                .iter()
+                .filter(|line| line.contains("has taken over"))
+                .collect();
+            let line = words.get(self.successors.len())?;
+            serde_json::from_str::<Value>(line).ok()?["pid"].as_u64()
+        });
+        self.successors
+            .push(u32::try_from(successor).expect("a process id"));
+        old
+    }
+
+    /// Waits until a process is no more.
+    pub fn wait_gone(&mut self, pid: u32) {
+        if pid == self.child.id() {
+            assert_eq!(self.wait_exit().code(), Some(0));
+        }
+        eventually("the end of a process", || (!runs(pid)).then_some(()));
     }
 
     /// Waits until it ends by itself.
@@ -316,42 +361,24 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();
+        for pid in self.successors.iter().filter(|pid| runs(**pid)) {
+            send_signal("KILL", *pid);
+        }
         if thread::panicking() {
             eprintln!("the gateway wrote:\n{}", self.stderr());
         }
     }
 }
 
-impl Output {
-    fn of(stream: impl Read + Send + 'static) -> Arc<Self> {
-        let output = Arc::new(Self::default());
-        let filled = Arc::clone(&output);
-        thread::spawn(move || {
-            for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                filled.lines.lock().expect("no holder panics").push(line);
-                filled.changed.notify_all();
-            }
-        });
-        output
-    }
+fn send_signal(name: &str, pid: u32) -> bool {
+    let kill = format!("kill -{name} {pid}");
+    let status = Command::new("sh").args(["-c", &kill]).status().expect("sh runs");
+    status.success()
+}
 
-    fn lines(&self) -> Vec<String> {
-        self.lines.lock().expect("no holder panics").clone()
-    }
-
-    fn wait_for<T>(&self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
-        let mut lines = self.lines.lock().expect("no holder panics");
-        loop {
-            if let Some(found) = lines.iter().find_map(|line| find(line)) {
-                return found;
-            }
-            let (next, timeout) = self.changed.wait_timeout(lines, GUARD).expect("no holder panics");
-            assert!(
-                !timeout.timed_out(),
-                "never written: {what}\nthere is:\n{}",
-                next.join("\n")
-            );
-            lines = next;
-        }
-    }
+/// Whether a process runs; one that ended and was not asked how does not.
+pub fn runs(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ")
+        .is_some_and(|(_, state)| !state.starts_with('Z'))
 }

@@ -16,6 +16,7 @@ pub mod load;
 pub mod message;
 pub mod metrics;
 pub mod origin;
+pub mod output;
 
 pub use client::{Client, Response};
 pub use config::{Config, Port, Ports};
