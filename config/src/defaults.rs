@@ -167,6 +167,9 @@ pub const INTERIM_RESPONSES_MAX: u32 = 16;
 pub const SETTLE_MAX: Millis = Millis::literal(5000);
 /// And how many bytes of it: a new connection is cheaper than more.
 pub const SETTLE_BYTES_MAX: u64 = 256 * 1024;
+/// How long a listening socket that goes takes those whose handshake had begun: a round trip to the other side of the
+/// world and back.
+pub const HANDSHAKES_END: Millis = Millis::literal(400);
 /// How long a closing connection is read so that its last answer is not lost to a reset: nginx waits 5 s.
 pub const LINGER_MAX: Millis = Millis::literal(2000);
 /// And how many bytes.

@@ -3,7 +3,7 @@
 //! Owns admission: how many connections a listener and a worker may hold. Refuses to spin: where there is no room or
 //! no file descriptor it waits for a connection to end.
 
-use std::{future::poll_fn, rc::Rc, task::Poll};
+use std::{future::poll_fn, pin::pin, rc::Rc, task::Poll};
 
 use sluice_config::defaults;
 use sluice_io::TcpListener;
@@ -59,7 +59,14 @@ async fn accept(context: &Rc<Context>, entrance: &Rc<Entrance>, mut listener: Tc
     if let Err(error) = listener.refuse_new() {
         tracing::debug!(%error, "connections that arrive while a listener closes may be reset");
     }
-    while let Ok(Some((stream, peer))) = listener.try_accept() {
+    // A handshake takes a round trip: those who began theirs before are heard out.
+    let mut over = pin!(context.io.sleep(defaults::HANDSHAKES_END.duration()));
+    while let Some((stream, peer)) = poll_fn(|cx| match listener.poll_accept(cx) {
+        Poll::Ready(accepted) => Poll::Ready(accepted.ok()),
+        Poll::Pending => over.as_mut().poll(cx).map(|()| None),
+    })
+    .await
+    {
         open(context, entrance, stream, peer);
     }
 }

@@ -175,8 +175,8 @@ impl<'a> Exchange<'a> {
             let pick = self.pick(service, &retries)?;
             let (again, failure) = match self.attempt(service, &pick, plan, &mut retries).await? {
                 Try::Answered(lease) => {
-                    match retries.after_status(self.context, self.heads.response.status(), &mut self.account)
-                    {
+                    let (status, endpoint) = (self.heads.response.status(), pick.endpoint.address);
+                    match retries.after_status(self.context, &mut self.account, status, endpoint) {
                         Again::No => return self.deliver(service, plan.share, lease, &mut retries).await,
                         Again::After(wait) => (Again::After(wait), Failure::UpstreamReset),
                     }

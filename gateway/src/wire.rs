@@ -311,15 +311,12 @@ impl Wire {
         self.stream.queued()
     }
 
-    /// Ready once the peer has closed its side with nothing of it unread.
+    /// Ready once the peer has closed its side, even behind bytes that nobody has read.
     ///
     /// # Errors
     /// When the connection broke.
     pub fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.stream.poll_closed(cx) {
-            Poll::Ready(Ok(())) if !self.stream.received().is_empty() => Poll::Pending,
-            closed => closed,
-        }
+        self.stream.poll_closed(cx)
     }
 
     /// Whether the peer is silent and still there, as an idle connection's should be.

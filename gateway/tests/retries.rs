@@ -22,6 +22,10 @@ fn resetting() -> Origin {
 }
 
 fn start(driver: Driver, endpoints: &[SocketAddr], retry: &str) -> Gateway {
+    start_balanced(driver, endpoints, "roundRobin", retry)
+}
+
+fn start_balanced(driver: Driver, endpoints: &[SocketAddr], balance: &str, retry: &str) -> Gateway {
     let routes = format!(
         "
 - name: all
@@ -33,7 +37,7 @@ fn start(driver: Driver, endpoints: &[SocketAddr], retry: &str) -> Gateway {
 "
     );
     let config = Config::new()
-        .service_with("v1", endpoints, "balance: roundRobin")
+        .service_with("v1", endpoints, &format!("balance: {balance}"))
         .routes(&routes);
     Gateway::start(driver, &config)
 }
@@ -71,14 +75,17 @@ fn a_failed_connect_is_tried_at_another_endpoint() {
 fn a_retry_never_goes_to_the_same_endpoint_while_another_is_there() {
     on_both_drivers(|driver| {
         let (bad, good) = (unavailable(), Origin::echo("good"));
-        let gateway = start(
-            driver,
-            &[bad.address(), good.address()],
-            "attempts: 1, on: [gatewayError]",
-        );
-        let mut client = gateway.client();
-        for _ in 0..20 {
-            assert_eq!(client.get("h", "/").backend(), "good");
+        for balance in ["roundRobin", "leastRequest", "random"] {
+            let gateway = start_balanced(
+                driver,
+                &[bad.address(), good.address()],
+                balance,
+                "attempts: 1, on: [gatewayError]",
+            );
+            let mut client = gateway.client();
+            for _ in 0..30 {
+                assert_eq!(client.get("h", "/").backend(), "good", "{balance}");
+            }
         }
     });
 }

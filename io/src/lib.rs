@@ -34,7 +34,7 @@ mod waiter;
 mod wheel;
 
 pub use executor::Panicked;
-pub use listener::{TcpListener, bind, listen, reserve};
+pub use listener::{TcpListener, bind, claim, listen, reserve};
 pub use options::{Counts, Driver, DriverChoice, DriverKind, Options, PanicHook, SocketOptions, StartError};
 pub use runtime::{Io, Runtime};
 pub use stream::TcpStream;

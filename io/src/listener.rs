@@ -38,6 +38,23 @@ pub fn bind(address: SocketAddr, backlog: u32) -> io::Result<OwnedFd> {
 /// # Errors
 /// What the kernel says: address in use, not available, not permitted.
 pub fn reserve(address: SocketAddr) -> io::Result<OwnedFd> {
+    let socket = unbound(address)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&SockAddr::from(address))?;
+    Ok(socket.into())
+}
+
+/// Makes sure that no socket listens at `address` yet, of whichever process: [`reserve`] would share the address with it,
+/// and the kernel would give each a part of the connections.
+///
+/// # Errors
+/// What the kernel says: address in use, not available, not permitted.
+pub fn claim(address: SocketAddr) -> io::Result<()> {
+    let socket = unbound(address)?;
+    socket.bind(&SockAddr::from(address))
+}
+
+fn unbound(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM.nonblocking().cloexec(),
@@ -46,10 +63,9 @@ pub fn reserve(address: SocketAddr) -> io::Result<OwnedFd> {
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
+    // Connections of earlier sockets that are still closing do not count.
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
-    socket.bind(&SockAddr::from(address))?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 /// Opens a bound socket to connections, or gives one that listens another `backlog`: the length of its queue, which the
@@ -72,8 +88,14 @@ pub struct TcpListener {
     turn_accepts: u32,
 }
 
-/// The instruction of classic BPF that ends a filter with how many bytes of the packet to let through.
-const RETURN_CONSTANT: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+/// Classic BPF over the TCP header: lets all pass but what asks for a new connection, SYN without ACK (RFC 9293 3.1).
+const NO_REQUESTS: [socket2::SockFilter; 5] = [
+    socket2::SockFilter::new((libc::BPF_LD | libc::BPF_B | libc::BPF_ABS) as u16, 0, 0, 13),
+    socket2::SockFilter::new((libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16, 0, 0, 0x12),
+    socket2::SockFilter::new((libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16, 0, 1, 0x02),
+    socket2::SockFilter::new((libc::BPF_RET | libc::BPF_K) as u16, 0, 0, 0),
+    socket2::SockFilter::new((libc::BPF_RET | libc::BPF_K) as u16, 0, 0, u32::MAX),
+];
 
 impl TcpListener {
     pub(crate) fn new(inner: Rc<Inner>, socket: OwnedFd, options: &SocketOptions) -> io::Result<Self> {
@@ -134,16 +156,15 @@ impl TcpListener {
         }
     }
 
-    /// From now on the kernel drops what comes to this socket, so that nothing joins its queue while the queue is
-    /// emptied with [`Self::try_accept`] before the socket closes. A client that connects meanwhile asks again
-    /// after a second (RFC 6298 2), and then reaches another socket of the port or is refused.
+    /// From now on the kernel drops requests for new connections, so that the queue can be emptied before the socket
+    /// closes: only those who began before, and whose handshake is still on its way, join it. A client that asks
+    /// meanwhile asks again after a second (RFC 6298 2), and then reaches another socket of the port or is refused.
     ///
     /// # Errors
     /// When the kernel has no socket filters; then a connection made in the last moment may be reset.
     pub fn refuse_new(&self) -> io::Result<()> {
         let engine = self.inner.engine.borrow();
-        let accept_no_byte = socket2::SockFilter::new(RETURN_CONSTANT, 0, 0, 0);
-        SockRef::from(&engine.fd(self.key)).attach_filter(&[accept_no_byte])
+        SockRef::from(&engine.fd(self.key)).attach_filter(&NO_REQUESTS)
     }
 
     /// Takes a connection that is already in the kernel's queue, if there is one.
@@ -254,6 +275,16 @@ mod tests {
             Some(address)
         );
         assert!(bind(SocketAddr::from(([192, 0, 2, 1], 0)), 1).is_err());
+    }
+
+    #[test]
+    fn an_address_that_is_listened_at_cannot_be_claimed() {
+        let socket = reserve(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        listen(&socket, 1).unwrap();
+        let address = SockRef::from(&socket).local_addr().unwrap().as_socket().unwrap();
+        assert_eq!(claim(address).unwrap_err().kind(), ErrorKind::AddrInUse);
+        drop(socket);
+        claim(address).unwrap();
     }
 
     #[test]

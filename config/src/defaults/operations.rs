@@ -116,9 +116,9 @@ pub const NOTIFY_TIMEOUT: Duration = Duration::from_secs(1);
 pub const ADMIN_CONTROL_TIMEOUT: Duration = Duration::from_millis(2500);
 /// Connections at once: a scraper, probes and an operator need ten.
 pub const ADMIN_CONNECTIONS_MAX: usize = 64;
-/// From accept, or the end of an answer, to the end of a head: half of a scraper's usual timeout, and what idle ones
-/// may hold of the room.
-pub const ADMIN_HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// From accept, or the end of an answer, to the end of a head: as long as silent connections that take all the room may
+/// keep a probe waiting; Kubernetes gives up on one after three failures, 10 s apart.
+pub const ADMIN_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// One connection, whatever it does: scrapers open another one.
 pub const ADMIN_CONNECTION_TIME_MAX: Duration = Duration::from_secs(600);
 /// A request head: the longest URL to explain with room to spare; hyper's smallest bound is 8 KiB.

@@ -164,9 +164,10 @@ impl Watch {
         let folders = watched_folders(&self.paths);
         let changed = Arc::clone(&self.changed);
         let named: BTreeSet<PathBuf> = self.paths.iter().flat_map(|path| links_of(path)).collect();
+        let whole: BTreeSet<PathBuf> = named.iter().filter(|path| path.is_dir()).cloned().collect();
         let started = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // An error means that events were lost, so something may have changed.
-            if event.map_or(true, |event| concerns(&event, &named)) {
+            if event.map_or(true, |event| concerns(&event, &named, &whole)) {
                 changed.notify_one();
             }
         });
@@ -223,9 +224,9 @@ fn parent_of(path: &Path) -> PathBuf {
     }
 }
 
-/// Whether an event may change what the files say. Opening and reading do not, or reading the files would call for
+/// Whether an event may change what the files say: those named, and every one in the folders read `whole`. Opening and reading do not, or reading the files would call for
 /// reading them again; nor does a write before the file is closed.
-fn concerns(event: &notify::Event, named: &BTreeSet<PathBuf>) -> bool {
+fn concerns(event: &notify::Event, named: &BTreeSet<PathBuf>, whole: &BTreeSet<PathBuf>) -> bool {
     let changes = match event.kind {
         EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),
         EventKind::Modify(ModifyKind::Data(_)) => false,
@@ -235,7 +236,7 @@ fn concerns(event: &notify::Event, named: &BTreeSet<PathBuf>) -> bool {
     changes
         && (event.paths.is_empty()
             || event.paths.iter().any(|path| {
-                is_yaml(path)
+                is_yaml(path) && path.parent().is_some_and(|folder| whole.contains(folder))
                     || path.file_name() == Some(OsStr::new(KUBERNETES_LINK))
                     || named
                         .iter()

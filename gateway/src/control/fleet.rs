@@ -39,8 +39,29 @@ impl Plan {
     }
 }
 
+/// Addresses that cannot be listened at, and why.
+pub(super) type Failures = Vec<(SocketAddr, io::Error)>;
+
 /// New listening sockets for each worker.
 pub(super) type Sockets = Vec<Vec<(SocketAddr, OwnedFd)>>;
+
+/// Makes sure that nobody else listens at any of these addresses.
+///
+/// # Errors
+/// Every address that somebody listens at, or that cannot be bound.
+pub(super) fn claim(addresses: &[(SocketAddr, u32)]) -> Result<(), Failures> {
+    let claims = addresses
+        .iter()
+        .map(|&(address, _)| (address, sluice_io::claim(address)));
+    let failures: Failures = claims
+        .filter_map(|(address, claim)| Some((address, claim.err()?)))
+        .collect();
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        Err(failures)
+    }
+}
 
 /// A socket of each address for each worker, so that the kernel spreads connections over them. Those that were
 /// inherited are all used, lest what waits in their queues be lost. One that joins them takes connections once its worker
@@ -52,7 +73,7 @@ pub(super) fn bind(
     addresses: &[(SocketAddr, u32)],
     workers: usize,
     inherited: &Inherited,
-) -> Result<Sockets, Vec<(SocketAddr, io::Error)>> {
+) -> Result<Sockets, Failures> {
     let mut failures = Vec::new();
     let mut sockets: Sockets = (0..workers)
         .map(|_| Vec::with_capacity(addresses.len()))

@@ -69,7 +69,14 @@ pub(super) fn prepare(
         tracing::warn!("{change} is read at start only: restart to make the change work");
     }
     let new = new_addresses(running, &model);
-    let sockets = fleet::bind(&new, workers(&model), inherited).map_err(|failures| {
+    // At the start nobody else may serve here; later it may be a socket of this process that is about to close.
+    let claimed = if running.is_none() && inherited.is_empty() {
+        fleet::claim(&new)
+    } else {
+        Ok(())
+    };
+    let sockets = claimed.and_then(|()| fleet::bind(&new, workers(&model), inherited));
+    let sockets = sockets.map_err(|failures| {
         let words = failures.into_iter().map(|(address, error)| {
             let listener = model.listeners.iter().find(|listener| listener.bind == address);
             let which = listener.map(|listener| format!("{}: listener {}: ", listener.place, listener.name));

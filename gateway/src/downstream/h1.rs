@@ -64,11 +64,13 @@ impl Session {
     async fn run(&mut self) -> Next {
         let opened = self.context.io.now();
         let mut patience = opened + self.entrance.live().listener().settings.head_timeout.duration();
+        // The first head has this time from accept on, silent or not.
+        let mut first = Some(patience);
         loop {
             if let Woken::Over = self.wait(patience).await {
                 return Next::Close;
             }
-            let next = self.request().await;
+            let next = self.request(first.take()).await;
             if next != Next::KeepAlive {
                 return next;
             }
@@ -99,12 +101,12 @@ impl Session {
         .await
     }
 
-    /// Reads one request and has it served.
-    async fn request(&mut self) -> Next {
+    /// Reads one request, its head until `by` or for as long as the listener allows, and has it served.
+    async fn request(&mut self, by: Option<Instant>) -> Next {
         let mut heads = self.context.lend_heads();
         let live = self.entrance.live();
         self.client.begin(live.id, self.context.pressure());
-        let head = self.head(&live, &mut heads).await;
+        let head = self.head(&live, &mut heads, by).await;
         let (context, current, client) = (&*self.context, &*live.current, &mut self.client);
         let next = match head {
             Ok(()) => exchange::serve(context, current, client, &mut heads).await,
@@ -116,11 +118,11 @@ impl Session {
     }
 
     /// Reads the rest of the head.
-    async fn head(&mut self, live: &Live, heads: &mut Heads) -> Result<(), Failure> {
+    async fn head(&mut self, live: &Live, heads: &mut Heads, by: Option<Instant>) -> Result<(), Failure> {
         let settings = &live.listener().settings;
         let limits = RequestLimits::from(settings);
         let room = usize::try_from(settings.buffer_bytes_max.bytes()).unwrap_or(usize::MAX);
-        let deadline = self.context.io.now() + settings.head_timeout.duration();
+        let deadline = by.unwrap_or_else(|| self.context.io.now() + settings.head_timeout.duration());
         let client = &mut self.client;
         let whole = poll_fn(|cx| {
             // A client that pipelines without reading its answers waits here.

@@ -185,15 +185,14 @@ impl Exchange<'_> {
         } else {
             None
         };
-        let bound = if uploaded {
-            retries.backend_deadline(now)
+        let waited = if uploaded {
+            let bound = earlier(retries.backend_deadline(now), left);
+            client.watchdog.poll(cx, earlier(bound, retries.deadline))
         } else {
-            Some(stall.deadline(client.wire.progress() + lease.wire.progress(), now))
+            let progress = client.wire.progress() + lease.wire.progress();
+            stall.poll(&mut client.watchdog, progress, retries.deadline, now, cx)
         };
-        match client
-            .watchdog
-            .poll(cx, earlier(earlier(bound, left), retries.deadline))
-        {
+        match waited {
             Poll::Pending => Poll::Pending,
             Poll::Ready(()) if left.is_some_and(|left| left <= now) => Poll::Ready(Err(Failure::ClientGone)),
             Poll::Ready(()) if retries.is_late(now) => Poll::Ready(Err(Failure::RequestTimeout)),

@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    task::{Context as TaskContext, Poll},
+    task::{Context as TaskContext, Poll, ready},
     time::{Duration, Instant},
 };
 
@@ -192,27 +192,50 @@ pub(super) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<In
 /// A wait that starts again whenever something moved.
 pub(super) struct Stall {
     seen: u64,
-    deadline: Instant,
+    moved: Instant,
     bound: Duration,
+    /// Something moved when it was last looked at. What is queued then leaves behind the task's back, so it is looked at
+    /// once more, soon.
+    is_fresh: bool,
 }
 
 impl Stall {
     /// From now on, at most `bound` without progress.
     #[must_use]
-    pub(super) fn new(now: Instant, bound: Duration) -> Self {
+    pub(super) const fn new(now: Instant, bound: Duration) -> Self {
         Self {
             seen: 0,
-            deadline: now + bound,
+            moved: now,
             bound,
+            is_fresh: true,
         }
     }
 
-    /// The deadline, moved on if `progress` differs from the last time.
-    pub(super) fn deadline(&mut self, progress: u64, now: Instant) -> Instant {
+    /// Ready when nothing has moved for the bound, or by an eighth longer, or when `other` is over. `progress` differs
+    /// from the last time if something moved.
+    pub(super) fn poll(
+        &mut self,
+        watchdog: &mut Watchdog,
+        progress: u64,
+        other: Option<Instant>,
+        now: Instant,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<()> {
         if progress != self.seen {
-            self.seen = progress;
-            self.deadline = now + self.bound;
+            (self.seen, self.moved, self.is_fresh) = (progress, now, true);
         }
-        self.deadline
+        loop {
+            let end = self.moved + self.bound;
+            let look = if self.is_fresh {
+                self.moved + self.bound / 8
+            } else {
+                end
+            };
+            ready!(watchdog.poll(cx, earlier(Some(look), other)));
+            if end <= now || other.is_some_and(|other| other <= now) {
+                return Poll::Ready(());
+            }
+            self.is_fresh = false;
+        }
     }
 }

@@ -140,12 +140,9 @@ impl Exchange<'_> {
             } else {
                 None
             };
-            let bound = stall.deadline(client.wire.progress() + lease.wire.progress(), now);
-            ready!(
-                client
-                    .watchdog
-                    .poll(cx, earlier(earlier(Some(bound), left), deadline))
-            );
+            let progress = client.wire.progress() + lease.wire.progress();
+            let other = earlier(left, deadline);
+            ready!(stall.poll(&mut client.watchdog, progress, other, now, cx));
             Poll::Ready(Err(if left.is_some_and(|left| left <= now) {
                 Failure::ClientGone
             } else if deadline.is_some_and(|deadline| deadline <= now) {

@@ -118,10 +118,12 @@ impl<'a> Retries<'a> {
     pub(super) fn after_status(
         &mut self,
         context: &Context,
-        status: u16,
         account: &mut Account<'_>,
+        status: u16,
+        endpoint: SocketAddr,
     ) -> Again {
         let again = self.decide(context, account, retry::Failure::Status(status), false);
+        self.avoid(endpoint);
         if matches!(again, Again::No) && self.retries > 0 && account.gave_up.is_none() {
             self.counters.count(RetryOutcome::Succeeded);
         }
@@ -139,10 +141,17 @@ impl<'a> Retries<'a> {
     ) -> Again {
         let replayed = self.replayed;
         let again = self.decide(context, account, failure, answer_begun);
-        if self.replayed == replayed && !self.tried.contains(&endpoint) {
-            self.tried.push(endpoint);
+        if self.replayed == replayed {
+            self.avoid(endpoint);
         }
         again
+    }
+
+    /// The next try goes elsewhere if it can.
+    fn avoid(&mut self, endpoint: SocketAddr) {
+        if !self.tried.contains(&endpoint) {
+            self.tried.push(endpoint);
+        }
     }
 
     fn decide(

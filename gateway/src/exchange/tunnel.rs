@@ -47,8 +47,9 @@ impl Exchange<'_> {
             if up_ended && down_ended {
                 return Poll::Ready(Next::Close);
             }
-            let bound = stall.deadline(client.wire.progress() + backend.progress(), io.now());
-            client.watchdog.poll(cx, Some(bound)).map(|()| Next::Abort)
+            let progress = client.wire.progress() + backend.progress();
+            let stalled = stall.poll(&mut client.watchdog, progress, None, io.now(), cx);
+            stalled.map(|()| Next::Abort)
         })
         .await
     }

@@ -173,6 +173,7 @@ async fn a_linked_file_is_seen_where_it_lies() {
 #[test]
 fn reading_is_no_change() {
     let named = BTreeSet::from([PathBuf::from("/etc/sluice/sluice.conf")]);
+    let whole = BTreeSet::from([PathBuf::from("/etc/sluice")]);
     let event = |kind, path: &str| notify::Event::new(kind).add_path(PathBuf::from(path));
     let closed = EventKind::Access(AccessKind::Close(AccessMode::Write));
     for (kind, path, expected) in [
@@ -192,6 +193,7 @@ fn reading_is_no_change() {
             false,
         ),
         (closed, "/etc/sluice/a.yaml", true),
+        (closed, "/etc/other/a.yaml", false),
         (closed, "/etc/sluice/access.log", false),
         (closed, "/etc/sluice/sluice.conf", true),
         (
@@ -200,7 +202,11 @@ fn reading_is_no_change() {
             true,
         ),
     ] {
-        assert_eq!(concerns(&event(kind, path), &named), expected, "{kind:?} {path}");
+        assert_eq!(
+            concerns(&event(kind, path), &named, &whole),
+            expected,
+            "{kind:?} {path}"
+        );
     }
-    assert!(concerns(&notify::Event::new(EventKind::Other), &named));
+    assert!(concerns(&notify::Event::new(EventKind::Other), &named, &whole));
 }
