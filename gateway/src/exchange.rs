@@ -234,6 +234,8 @@ impl<'a> Exchange<'a> {
         self.account.failed(failure);
         match answer::to(failure) {
             Some(answer) if !self.client.answered => self.failure(&answer).await,
+            // It does not read, so it would not read what is still queued.
+            Some(_) if failure == Failure::ClientTimeout => Next::Abort,
             Some(_) => self.cut(),
             None => Next::Abort,
         }

@@ -79,6 +79,9 @@ pub const HEALTH_BODY_BYTES_MAX: usize = 64 * 1024;
 pub const DESCRIPTORS_RESERVED: u64 = 256;
 /// For a sign of life: a thousand turns of a busy worker; a probe's usual time-out is 1 s too.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a start waits for addresses that another process listens at: a predecessor that was told to end still takes
+/// those whose handshake had begun.
+pub const CLAIM_PATIENCE: Duration = Duration::from_secs(1);
 /// How soon the end of a worker, or how much memory is used, is noticed: in this time a flood of 1 GB/s, all of which
 /// would have to be held, takes a quarter of a gigabyte.
 pub const WORKERS_CHECK_INTERVAL: Duration = Duration::from_millis(250);

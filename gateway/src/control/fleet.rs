@@ -4,7 +4,7 @@
 
 use std::{collections::HashSet, io, net::SocketAddr, os::fd::OwnedFd, sync::Arc, thread, time::Instant};
 
-use sluice_config::defaults::operations::{DESCRIPTORS_RESERVED, PING_TIMEOUT};
+use sluice_config::defaults::operations::{CLAIM_PATIENCE, DESCRIPTORS_RESERVED, PING_TIMEOUT};
 use sluice_io::DriverChoice;
 use tokio::sync::oneshot;
 
@@ -45,21 +45,27 @@ pub(super) type Failures = Vec<(SocketAddr, io::Error)>;
 /// New listening sockets for each worker.
 pub(super) type Sockets = Vec<Vec<(SocketAddr, OwnedFd)>>;
 
-/// Makes sure that nobody else listens at any of these addresses.
+/// Makes sure that nobody else listens at any of these addresses, waiting a while for a process that is about to end.
 ///
 /// # Errors
 /// Every address that somebody listens at, or that cannot be bound.
 pub(super) fn claim(addresses: &[(SocketAddr, u32)]) -> Result<(), Failures> {
-    let claims = addresses
-        .iter()
-        .map(|&(address, _)| (address, sluice_io::claim(address)));
-    let failures: Failures = claims
-        .filter_map(|(address, claim)| Some((address, claim.err()?)))
-        .collect();
-    if failures.is_empty() {
-        Ok(())
-    } else {
-        Err(failures)
+    let give_up_at = Instant::now() + CLAIM_PATIENCE;
+    loop {
+        let claims = addresses
+            .iter()
+            .map(|&(address, _)| (address, sluice_io::claim(address)));
+        let failures: Failures = claims
+            .filter_map(|(address, claim)| Some((address, claim.err()?)))
+            .collect();
+        if failures.is_empty() {
+            return Ok(());
+        }
+        let in_use = |(_, error): &(SocketAddr, io::Error)| error.kind() == io::ErrorKind::AddrInUse;
+        if Instant::now() >= give_up_at || !failures.iter().all(in_use) {
+            return Err(failures);
+        }
+        thread::sleep(CLAIM_PATIENCE / 20);
     }
 }
 
