@@ -123,8 +123,9 @@ impl<'a> Retries<'a> {
         endpoint: SocketAddr,
     ) -> Again {
         let again = self.decide(context, account, retry::Failure::Status(status), false);
-        self.avoid(endpoint);
-        if matches!(again, Again::No) && self.retries > 0 && account.gave_up.is_none() {
+        if !matches!(again, Again::No) {
+            self.avoid(endpoint);
+        } else if self.retries > 0 && account.gave_up.is_none() {
             self.counters.count(RetryOutcome::Succeeded);
         }
         again
