@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    fmt::Write as _,
     future::poll_fn,
     net::SocketAddr,
     rc::Rc,
@@ -16,6 +17,7 @@ use crate::{
     metrics::{PerWorker, WorkerMetrics},
     snapshot::Snapshot,
 };
+use httpdate::HttpDate;
 use sluice_io::Io;
 use sluice_routing::overload::Pressure;
 
@@ -130,7 +132,8 @@ impl Context {
                     Duration::from_nanos(since.subsec_nanos().into())
                 });
             date.until = self.io.now() + Duration::from_secs(1).saturating_sub(into);
-            date.text = httpdate::fmt_http_date(now);
+            date.text.clear();
+            write!(date.text, "{}", HttpDate::from(now)).expect("a string takes all that is written");
         }
         write(&date.text)
     }
