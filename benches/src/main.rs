@@ -35,7 +35,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Measures Sluice, Envoy, HAProxy and nginx in turns, and writes a table, JSON and a chart.
+    /// Measures Sluice, Envoy, HAProxy, nginx and two yardsticks in turns, and writes a table, JSON and a chart.
     Peers(PeersArguments),
     /// Counts the instructions of one request under valgrind and fails above the bound in instructions.rs.
     Instructions(InstructionsArguments),

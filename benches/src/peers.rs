@@ -14,6 +14,7 @@ use std::{
 };
 
 pub(crate) use build::{Build, cargo, install_envoy, target_folder};
+use build::{build_yardsticks, yardsticks};
 
 use crate::{
     error::{BenchError, about},
@@ -36,6 +37,7 @@ enum Kind {
     Envoy,
     Haproxy,
     Nginx,
+    Yardstick,
 }
 
 /// What a peer is beside the others in a report.
@@ -43,6 +45,8 @@ enum Kind {
 pub(crate) enum Side {
     Ours,
     Theirs,
+    /// A proxy without features on a bare runtime: the floor of the machine.
+    Yardstick,
 }
 
 /// A peer that is not measured, and why.
@@ -95,6 +99,11 @@ pub(crate) fn all(builds: &[Build]) -> (Vec<Peer>, Vec<LeftOut>) {
         missing("haproxy"),
     ));
     wanted.push(("nginx".to_owned(), Kind::Nginx, find("nginx"), missing("nginx")));
+    for (name, path) in yardsticks() {
+        let why = format!("no file {}", path.display());
+        let program = path.is_file().then_some(path);
+        wanted.push((name.to_owned(), Kind::Yardstick, program, why));
+    }
     let (mut peers, mut left_out) = (Vec::new(), Vec::new());
     for (name, kind, program, why) in wanted {
         match program {
@@ -127,6 +136,13 @@ pub(crate) fn prepare(only: &[String], builds: &[Build]) {
     if is_wanted("envoy", only) {
         steps.push(("envoy", install_envoy()));
     }
+    let yardsticks: Vec<&str> = yardsticks()
+        .map(|(name, _)| name)
+        .filter(|name| is_wanted(name, only))
+        .collect();
+    if !yardsticks.is_empty() {
+        steps.push(("yardsticks", build_yardsticks(&yardsticks)));
+    }
     for (name, result) in steps {
         if let Err(error) = result {
             eprintln!("{name}: {error}");
@@ -135,17 +151,24 @@ pub(crate) fn prepare(only: &[String], builds: &[Build]) {
 }
 
 impl Peer {
-    /// Whether it is ours or another's.
+    /// Whether it is ours, another's or a yardstick.
     pub(crate) fn side(&self) -> Side {
         match self.kind {
             Kind::Sluice(_) => Side::Ours,
             Kind::Envoy | Kind::Haproxy | Kind::Nginx => Side::Theirs,
+            Kind::Yardstick => Side::Yardstick,
         }
+    }
+
+    /// Why it cannot be measured with so many routes, if it cannot: a yardstick has one way for everything.
+    pub(crate) fn refuses(&self, routes: usize) -> Option<&'static str> {
+        (self.kind == Kind::Yardstick && routes > 1).then_some("it has no routes")
     }
 
     /// What it says of its version.
     pub(crate) fn version(&self) -> String {
         let flag = match self.kind {
+            Kind::Yardstick => return concat!("of sluice ", env!("CARGO_PKG_VERSION")).to_owned(),
             Kind::Haproxy | Kind::Nginx => "-v",
             Kind::Sluice(_) | Kind::Envoy => "--version",
         };
@@ -173,7 +196,7 @@ impl Peer {
         Ok(Running { process, address })
     }
 
-    /// Writes its configuration; gives the arguments it is started with.
+    /// Writes its configuration where it has one; gives the arguments it is started with.
     fn configure(
         &self,
         routes: usize,
@@ -185,6 +208,7 @@ impl Peer {
         let path = |name: &str| folder.join(name).display().to_string();
         let map = path("routes.map");
         let (file, template, routes, flags) = match &self.kind {
+            Kind::Yardstick => return Ok(vec![listen.to_string(), origin.to_string()]),
             Kind::Sluice(base) => {
                 let flags = vec!["run", "--io", base, "--workers", "1", "-c"];
                 ("sluice.yaml", SLUICE, routes::sluice(routes), flags)

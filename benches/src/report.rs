@@ -44,9 +44,12 @@ pub(crate) struct Report {
 
 /// One scenario with all peers that took part.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct ScenarioResult {
     pub(crate) scenario: Scenario,
     pub(crate) peers: Vec<PeerResult>,
+    /// Peers that cannot carry it, with the reason.
+    pub(crate) left_out: BTreeMap<String, &'static str>,
 }
 
 /// One peer in one scenario.

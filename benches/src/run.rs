@@ -124,15 +124,29 @@ impl Bench {
     }
 
     fn measure(&mut self, scenario: &Scenario) -> Result<ScenarioResult, BenchError> {
+        for (peer, why) in self.left_out(scenario) {
+            eprintln!("  left out: {}: {why}", peer.name);
+        }
         let results = match scenario.kind {
             Kind::Load(load) => self.under_load(scenario, &load),
             Kind::HalfLoad(load) => self.at_half_load(scenario, &load),
             Kind::Rest { connections } => self.at_rest(connections),
         }?;
+        let left_out = self
+            .left_out(scenario)
+            .map(|(peer, why)| (peer.name.clone(), why));
         Ok(ScenarioResult {
             scenario: *scenario,
             peers: results,
+            left_out: left_out.collect(),
         })
+    }
+
+    /// Peers that cannot carry it, and why.
+    fn left_out(&self, scenario: &Scenario) -> impl Iterator<Item = (&Peer, &'static str)> {
+        let routes = scenario.routes;
+        let refuses = move |peer| Some((peer, Peer::refuses(peer, routes)?));
+        self.peers.iter().filter_map(refuses)
     }
 
     /// As much as they can take, all of them running, one of them loaded at a time.
@@ -200,7 +214,8 @@ impl Bench {
 
     fn start(&mut self, scenario: &Scenario) -> Result<Vec<Turn>, BenchError> {
         let mut turns = Vec::new();
-        for peer in &self.peers {
+        let carries = |peer: &&Peer| peer.refuses(scenario.routes).is_none();
+        for peer in self.peers.iter().filter(carries) {
             let mut result = PeerResult::new(peer);
             let running = match peer.start(scenario.routes, &mut self.place) {
                 Ok(running) => Some(running),

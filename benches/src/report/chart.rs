@@ -102,6 +102,7 @@ fn colour(side: Side) -> RGBColor {
     match side {
         Side::Ours => RGBColor(0x1f, 0x77, 0xb4),
         Side::Theirs => RGBColor(0x9a, 0x9a, 0x9a),
+        Side::Yardstick => RGBColor(0xd8, 0xd8, 0xd8),
     }
 }
 
@@ -152,7 +153,9 @@ mod tests {
                     peer("sluice-uring", Side::Ours, None),
                     peer("haproxy", Side::Theirs, None),
                     peer("nginx", Side::Theirs, Some("wrong answers: 3")),
+                    peer("yardstick-monoio", Side::Yardstick, None),
                 ],
+                left_out: BTreeMap::from([("yardstick-none".to_owned(), "it has no routes")]),
             }],
         };
         let chart = svg(&report).unwrap();
@@ -162,6 +165,8 @@ mod tests {
                 "12.5",
                 "FAILED: wrong answers: 3",
                 "1.00 (haproxy)",
+                "1.00 (yardstick-monoio)",
+                "eft out: yardstick-none: it has no routes",
                 "left out: envoy: not here",
             ] {
                 assert!(text.contains(words), "{words} in {text}");

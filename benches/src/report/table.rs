@@ -12,6 +12,9 @@ pub(crate) fn table(report: &Report) -> String {
         _ = writeln!(text, "\n{}: {}", result.scenario.name, result.scenario.title);
         align(&mut text, &rows(result));
         align(&mut text, &ratio_rows(result));
+        for (name, why) in &result.left_out {
+            _ = writeln!(text, "  left out: {name}: {why}");
+        }
     }
     if let Some(line) = growth(report) {
         _ = writeln!(text, "\n{line}");
@@ -57,6 +60,9 @@ pub(crate) fn markdown(report: &Report) -> String {
         pipes(&mut text, &rows(result));
         text.push('\n');
         pipes(&mut text, &ratio_rows(result));
+        for (name, why) in &result.left_out {
+            _ = writeln!(text, "\nLeft out: {name}: {why}.");
+        }
     }
     if let Some(line) = growth(report) {
         _ = writeln!(text, "\n{line}");
@@ -181,6 +187,7 @@ fn ratio_rows(result: &ScenarioResult) -> Vec<Vec<String>> {
         "beside Envoy",
         "beside HAProxy",
         "beside the best peer",
+        "beside the best yardstick",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(ratios.into_iter().map(|ratio| {
@@ -189,6 +196,7 @@ fn ratio_rows(result: &ScenarioResult) -> Vec<Vec<String>> {
             plain(ratio.envoy),
             plain(ratio.haproxy),
             named(ratio.best_other),
+            named(ratio.best_yardstick),
         ]
     }));
     rows
