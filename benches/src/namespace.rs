@@ -11,7 +11,7 @@ use std::{
 };
 
 use clap::ValueEnum;
-use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
+use rustix::process::geteuid;
 use serde::Serialize;
 
 use crate::error::{BenchError, about};
@@ -84,20 +84,8 @@ pub(crate) fn run_inside() -> Result<ExitCode, BenchError> {
     })
 }
 
-/// Makes the namespace ready: its loopback up, ports and descriptors for ten thousand connections and more.
+/// Makes the namespace ready: its loopback up, and ports for ten thousand connections and more.
 pub(crate) fn prepare(isolation: Isolation) -> Result<(), BenchError> {
-    let limit = getrlimit(Resource::Nofile);
-    let wanted = Rlimit {
-        current: Some(DESCRIPTORS),
-        maximum: Some(DESCRIPTORS.max(limit.maximum.unwrap_or(u64::MAX))),
-    };
-    if setrlimit(Resource::Nofile, wanted).is_err() {
-        let most = Rlimit {
-            current: limit.maximum,
-            maximum: limit.maximum,
-        };
-        _ = setrlimit(Resource::Nofile, most);
-    }
     if isolation == Isolation::Loopback {
         return Ok(());
     }
@@ -133,10 +121,6 @@ fn unshare_flags() -> Vec<&'static str> {
     flags.push("--");
     flags
 }
-
-/// Ten thousand idle connections are two descriptors each where one process has both sides, and nginx asks for two
-/// for each connection it might have.
-const DESCRIPTORS: u64 = 65_536;
 
 /// The congestion control with the least work of its own; ports for a new connection for each request.
 const SETTINGS: [(&str, &str); 3] = [

@@ -164,6 +164,13 @@ pub(crate) fn allow_descriptors() {
     }
 }
 
+/// How many connections a peer can hold here: it may set a second descriptor aside for each, to reach the origin.
+pub(crate) fn connections_max() -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let pairs = descriptors.saturating_sub(DESCRIPTORS_RESERVED) / 2;
+    usize::try_from(pairs).unwrap_or(usize::MAX)
+}
+
 /// Where a program stands that is searched for in PATH and in the folders that Debian keeps servers in.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -175,6 +182,8 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
 
 /// Twice what 30,000 proxied connections take.
 const DESCRIPTORS: u64 = 120_000;
+/// For all that is no connection; Sluice itself keeps 256.
+const DESCRIPTORS_RESERVED: u64 = 512;
 const POLL: Duration = Duration::from_millis(10);
 /// A peer that does not end when asked is killed: nothing is lost with it.
 const PATIENCE: Duration = Duration::from_secs(1);

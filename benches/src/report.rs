@@ -50,6 +50,8 @@ pub(crate) struct ScenarioResult {
     pub(crate) peers: Vec<PeerResult>,
     /// Peers that cannot carry it, with the reason.
     pub(crate) left_out: BTreeMap<String, &'static str>,
+    /// What is other than the title says.
+    pub(crate) note: Option<String>,
 }
 
 /// One peer in one scenario.

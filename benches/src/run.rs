@@ -124,6 +124,10 @@ impl Bench {
     }
 
     fn measure(&mut self, scenario: &Scenario) -> Result<ScenarioResult, BenchError> {
+        let (scenario, note) = &fitting(scenario, process::connections_max());
+        if let Some(note) = note {
+            eprintln!("  note: {note}");
+        }
         for (peer, why) in self.left_out(scenario) {
             eprintln!("  left out: {}: {why}", peer.name);
         }
@@ -139,6 +143,7 @@ impl Bench {
             scenario: *scenario,
             peers: results,
             left_out: left_out.collect(),
+            note: note.clone(),
         })
     }
 
@@ -307,6 +312,20 @@ impl Turn {
     }
 }
 
+/// A scenario for peers that can hold `connections_max`, and what is other than its title says.
+fn fitting(scenario: &Scenario, connections_max: usize) -> (Scenario, Option<String>) {
+    let most = connections_max.saturating_sub(FIRST);
+    match scenario.kind {
+        Kind::Rest { connections } if connections > most => {
+            let kind = Kind::Rest { connections: most };
+            let note =
+                format!("{most} connections, as this machine does not allow enough open files for more");
+            (Scenario { kind, ..*scenario }, Some(note))
+        }
+        _ => (*scenario, None),
+    }
+}
+
 /// One round of a peer at rest.
 fn rest(peer: &Peer, connections: usize, place: &mut Place) -> Result<Sample, BenchError> {
     let running = peer.start(1, place)?;
@@ -333,3 +352,21 @@ const FIRST: usize = 16;
 /// After a start some still read files and touch their tables.
 const SETTLE: Duration = Duration::from_millis(500);
 const ORIGIN_PATIENCE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_connections_rest_than_the_machine_allows() {
+        let names = ["idle-10000".to_owned()];
+        let [scenario] = scenario::chosen(&names).unwrap().try_into().unwrap();
+        let (found, note) = fitting(&scenario, 9744);
+        assert!(matches!(found.kind, Kind::Rest { connections: 9728 }));
+        assert!(note.unwrap().starts_with("9728 connections"));
+
+        let (found, note) = fitting(&scenario, 10_016);
+        assert!(matches!(found.kind, Kind::Rest { connections: 10_000 }));
+        assert_eq!(note, None);
+    }
+}

@@ -125,9 +125,9 @@ impl Report {
         if found.is_empty() && self.requests > 0 {
             return Ok(());
         }
+        let (all, seconds) = (self.requests, self.duration_us as f64 / 1e6);
         Err(BenchError::WrongAnswers(format!(
-            "of {}: {}",
-            self.requests,
+            "of {all} in {seconds:.1} s: {}",
             found.join(", ")
         )))
     }

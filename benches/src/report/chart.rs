@@ -156,6 +156,7 @@ mod tests {
                     peer("yardstick-monoio", Side::Yardstick, None),
                 ],
                 left_out: BTreeMap::from([("yardstick-none".to_owned(), "it has no routes")]),
+                note: Some("fewer connections".to_owned()),
             }],
         };
         let chart = svg(&report).unwrap();
@@ -167,6 +168,7 @@ mod tests {
                 "1.00 (haproxy)",
                 "1.00 (yardstick-monoio)",
                 "eft out: yardstick-none: it has no routes",
+                "ote: fewer connections",
                 "left out: envoy: not here",
             ] {
                 assert!(text.contains(words), "{words} in {text}");

@@ -10,6 +10,9 @@ pub(crate) fn table(report: &Report) -> String {
     let mut text = String::new();
     for result in &report.scenarios {
         _ = writeln!(text, "\n{}: {}", result.scenario.name, result.scenario.title);
+        if let Some(note) = &result.note {
+            _ = writeln!(text, "  note: {note}");
+        }
         align(&mut text, &rows(result));
         align(&mut text, &ratio_rows(result));
         for (name, why) in &result.left_out {
@@ -57,6 +60,9 @@ pub(crate) fn markdown(report: &Report) -> String {
             "\n## {}\n\n`{}`\n",
             result.scenario.title, result.scenario.name
         );
+        if let Some(note) = &result.note {
+            _ = writeln!(text, "Note: {note}.\n");
+        }
         pipes(&mut text, &rows(result));
         text.push('\n');
         pipes(&mut text, &ratio_rows(result));
