@@ -47,11 +47,11 @@ impl Budget {
 
 /// Resident memory of this process, in bytes. 0 where the kernel does not tell.
 pub(super) fn resident() -> u64 {
-    // proc(5): total and resident size, in pages.
-    let pages = fs::read_to_string("/proc/self/statm")
-        .ok()
-        .and_then(|statm| statm.split(' ').nth(1)?.parse::<u64>().ok());
-    pages.unwrap_or(0) * rustix::param::page_size() as u64
+    let kibibytes = fs::read_to_string("/proc/self/status").ok().and_then(|status| {
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.trim().strip_suffix(" kB")?.parse::<u64>().ok()
+    });
+    kibibytes.unwrap_or(0) * 1024
 }
 
 /// The smallest memory limit of the control groups this process is in, in bytes (cgroups(7)).
