@@ -69,17 +69,6 @@ fn config(origin: &Origin) -> Config {
     Config::new().service("v1", &[origin.address()])
 }
 
-fn nothing_lost(load: Load) {
-    let report = load.finish();
-    assert!(
-        report.lost.is_empty(),
-        "lost {} of {}: {:?}",
-        report.lost.len(),
-        report.answered(),
-        report.lost
-    );
-}
-
 fn upgrades(gateway: &Gateway, result: &str) -> f64 {
     gateway
         .metrics()
@@ -107,45 +96,44 @@ fn upgrades_under_load_lose_nothing() {
             assert_eq!(gateway.admin("GET", "/readyz").status, 200);
             load.wait_for(200);
         }
-        nothing_lost(load);
+        load.finish_without_loss();
     });
+}
+
+/// A gateway under load whose binary is another by now: one that runs with another number of workers.
+fn upgradable(driver: Driver, workers: usize, then: usize) -> ((Origin, Binary), Gateway, Load) {
+    let (origin, binary) = (Origin::echo("v1"), Binary::new());
+    let gateway = Run::on(driver)
+        .workers(workers)
+        .binary(&binary.path())
+        .start(&config(&origin));
+    let load = Load::start(gateway.address(), 2, 4);
+    load.wait_for(100);
+    binary.with_arguments(gateway.folder(), driver, then);
+    ((origin, binary), gateway, load)
 }
 
 #[test]
 fn another_number_of_workers_loses_nothing() {
     on_both_drivers(|driver| {
-        let (origin, binary) = (Origin::echo("v1"), Binary::new());
-        let mut gateway = Run::on(driver)
-            .workers(2)
-            .binary(&binary.path())
-            .start(&config(&origin));
-        let load = Load::start(gateway.address(), 2, 4);
-        load.wait_for(100);
-        binary.with_arguments(gateway.folder(), driver, 3);
+        let (_ends, mut gateway, load) = upgradable(driver, 2, 3);
         let first = gateway.upgrade();
         load.wait_for(100);
         assert_eq!(gateway.metrics().sum("sluice_workers", &[]), 3.0);
         gateway.wait_gone(first);
-        nothing_lost(load);
+        load.finish_without_loss();
     });
 }
 
 #[test]
 fn fewer_workers_serve_every_socket() {
     on_both_drivers(|driver| {
-        let (origin, binary) = (Origin::echo("v1"), Binary::new());
-        let mut gateway = Run::on(driver)
-            .workers(3)
-            .binary(&binary.path())
-            .start(&config(&origin));
-        let load = Load::start(gateway.address(), 2, 4);
-        load.wait_for(100);
-        binary.with_arguments(gateway.folder(), driver, 1);
+        let (_ends, mut gateway, load) = upgradable(driver, 3, 1);
         let old = gateway.upgrade();
         gateway.wait_gone(old);
         load.wait_for(100);
         assert_eq!(gateway.metrics().sum("sluice_workers", &[]), 1.0);
-        nothing_lost(load);
+        load.finish_without_loss();
     });
 }
 
@@ -243,7 +231,7 @@ fn a_binary_that_ends_or_refuses_leaves_the_old_one() {
         let old = gateway.upgrade();
         gateway.wait_gone(old);
         load.wait_for(100);
-        nothing_lost(load);
+        load.finish_without_loss();
     });
 }
 
@@ -266,7 +254,7 @@ fn a_binary_that_hangs_is_killed_and_a_reload_waits_for_it() {
             metrics.sum("sluice_config_reloads_total", &[("result", "unchanged")]) == 1.0
         });
         load.wait_for(100);
-        nothing_lost(load);
+        load.finish_without_loss();
     });
 }
 
@@ -314,7 +302,7 @@ fn a_listener_the_new_process_has_not_is_emptied() {
         });
         gateway.wait_gone(old);
         load.wait_for(100);
-        nothing_lost(load);
+        load.finish_without_loss();
     });
 }
 

@@ -73,14 +73,7 @@ fn a_hundred_reloads_under_load_lose_nothing() {
             assert_eq!(open.take(8), message.as_bytes(), "the tunnel is open");
             load.wait_for(10);
         }
-        let report = load.finish();
-        assert!(
-            report.lost.is_empty(),
-            "lost {} of {}: {:?}",
-            report.lost.len(),
-            report.answered(),
-            report.lost
-        );
+        let report = load.finish_without_loss();
         assert_eq!(report.closes, 0, "no kept connection was ended");
         assert!(
             report.by_backend["v1"] > 0 && report.by_backend["v2"] > 0,

@@ -75,7 +75,7 @@ impl Epoll {
     pub(crate) fn poll_connected(&mut self, key: Key, cx: &Context<'_>) -> Poll<io::Result<()>> {
         let socket = &mut self.sockets[key];
         if !socket.writable && !socket.hangup {
-            socket.writer.wait(cx);
+            socket.sending.writer.wait(cx);
             return Poll::Pending;
         }
         Poll::Ready(
@@ -117,25 +117,25 @@ impl Epoll {
 
     pub(crate) fn send(&mut self, key: Key, chunk: Vec<u8>, start: usize) {
         let socket = &mut self.sockets[key];
-        if socket.send_error.is_some() {
-            return self.pool.give(chunk);
+        if !socket.sending.push(chunk, start, &mut self.pool) {
+            return;
         }
-        socket.outbox.push(chunk, start, &mut self.pool);
         if socket.writable && !std::mem::replace(&mut socket.dirty, true) {
             self.dirty.push(key);
         }
     }
 
     pub(crate) fn unsent(&self, key: Key) -> usize {
-        self.sockets[key].outbox.bytes()
+        self.sockets[key].sending.outbox.bytes()
     }
 
     pub(crate) fn poll_sent(&mut self, key: Key, cx: &Context<'_>, below: usize) -> Poll<io::Result<()>> {
-        self.sockets[key].poll_sent(cx, below)
+        self.sockets[key].sending.poll(cx, below)
     }
 
     pub(crate) fn shutdown_write(&mut self, key: Key) -> io::Result<()> {
-        self.sockets[key].shutdown_write()
+        let socket = &mut self.sockets[key];
+        socket.sending.shutdown(socket.fd.as_fd())
     }
 
     pub(crate) fn fd(&self, key: Key) -> BorrowedFd<'_> {
@@ -144,7 +144,7 @@ impl Epoll {
 
     pub(crate) fn close(&mut self, key: Key) {
         let mut socket = self.sockets.remove(key);
-        socket.outbox.clear(&mut self.pool);
+        socket.sending.outbox.clear(&mut self.pool);
         if socket.listening {
             // Another process may hold the same listener, and then closing alone would leave it watched.
             let _ = sys::epoll_remove(&self.epoll, socket.fd.as_fd());

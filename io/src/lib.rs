@@ -20,6 +20,7 @@ mod executor;
 pub mod handoff;
 #[cfg(feature = "hosted")]
 mod hosted;
+mod inbox;
 mod listener;
 pub mod mailbox;
 mod options;
@@ -27,6 +28,7 @@ mod outbox;
 mod pool;
 mod ring;
 mod runtime;
+mod sending;
 mod stream;
 mod sys;
 mod timer;

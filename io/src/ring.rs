@@ -104,7 +104,7 @@ impl Ring {
     pub(crate) fn poll_connected(&mut self, key: Key, cx: &Context<'_>) -> Poll<io::Result<()>> {
         let socket = &mut self.sockets[key];
         if !socket.ready {
-            socket.writer.wait(cx);
+            socket.sending.writer.wait(cx);
             return Poll::Pending;
         }
         Poll::Ready(
@@ -139,7 +139,7 @@ impl Ring {
 
     pub(crate) fn poll_receive(&mut self, key: Key, cx: &Context<'_>) -> Poll<io::Result<Vec<u8>>> {
         let socket = &mut self.sockets[key];
-        let buffer = socket.pop_received();
+        let buffer = socket.inbox.pop();
         let end = socket.end;
         if socket.may_receive() {
             self.want(key);
@@ -176,7 +176,7 @@ impl Ring {
 
     pub(crate) fn is_readable(&mut self, key: Key) -> bool {
         let socket = &self.sockets[key];
-        if socket.received_bytes > 0 || socket.end.is_some() || socket.hangup {
+        if socket.inbox.bytes() > 0 || socket.end.is_some() || socket.hangup {
             return true;
         }
         // Nothing is being received before the first wait for it.
@@ -185,23 +185,23 @@ impl Ring {
 
     pub(crate) fn send(&mut self, key: Key, chunk: Vec<u8>, start: usize) {
         let socket = &mut self.sockets[key];
-        if socket.send_error.is_some() {
-            return self.pool.give(chunk);
+        if !socket.sending.push(chunk, start, &mut self.pool) {
+            return;
         }
-        socket.outbox.push(chunk, start, &mut self.pool);
         self.note_dirty(key);
     }
 
     pub(crate) fn unsent(&self, key: Key) -> usize {
-        self.sockets[key].outbox.bytes()
+        self.sockets[key].sending.outbox.bytes()
     }
 
     pub(crate) fn poll_sent(&mut self, key: Key, cx: &Context<'_>, below: usize) -> Poll<io::Result<()>> {
-        self.sockets[key].poll_sent(cx, below)
+        self.sockets[key].sending.poll(cx, below)
     }
 
     pub(crate) fn shutdown_write(&mut self, key: Key) -> io::Result<()> {
-        self.sockets[key].shutdown_write()
+        let socket = &mut self.sockets[key];
+        socket.sending.shutdown(socket.fd.as_fd())
     }
 
     pub(crate) fn fd(&self, key: Key) -> BorrowedFd<'_> {
@@ -212,15 +212,12 @@ impl Ring {
         let socket = &mut self.sockets[key];
         socket.closing = true;
         socket.reader.forget();
-        socket.writer.forget();
-        socket.drop_received(&mut self.pool);
-        if !socket.outbox.in_flight() {
-            socket.outbox.clear(&mut self.pool);
-        }
+        socket.inbox.clear(&mut self.pool);
+        socket.sending.close(&mut self.pool);
         self.closing += 1;
         let on_their_way = [
             (socket.receiving == Receiving::Armed, Operation::Receive),
-            (socket.outbox.in_flight(), Operation::Send),
+            (socket.sending.outbox.in_flight(), Operation::Send),
             (socket.connecting, Operation::Connect),
             (socket.acceptable_armed, Operation::Acceptable),
             (socket.hangup_armed, Operation::Hangup),
@@ -247,7 +244,7 @@ impl Ring {
             if let Some(socket) = self.sockets.get_mut(key)
                 && std::mem::take(&mut socket.dirty)
                 && !socket.closing
-                && !socket.outbox.in_flight()
+                && !socket.sending.outbox.in_flight()
             {
                 self.launch(key);
             }

@@ -65,6 +65,19 @@ impl Load {
             .map(|client| client.join().expect("a client ends well"));
         reports.fold(Report::default(), Report::and)
     }
+
+    /// As [`Self::finish`]; fails the test when a request was lost.
+    pub fn finish_without_loss(self) -> Report {
+        let report = self.finish();
+        assert!(
+            report.lost.is_empty(),
+            "lost {} of {}: {:?}",
+            report.lost.len(),
+            report.answered(),
+            report.lost
+        );
+        report
+    }
 }
 
 impl Report {

@@ -1,14 +1,14 @@
 //! One socket of the epoll driver: what is known of its readiness, and the calls made on it.
 
 use std::io::{self, ErrorKind, IoSlice};
-use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 use std::task::{Context, Poll};
 
 use socket2::SockRef;
 
-use crate::outbox::{GATHER, Outbox};
+use crate::outbox::GATHER;
 use crate::pool::Pool;
+use crate::sending::Sending;
 use crate::sys;
 use crate::waiter::Waiter;
 
@@ -25,18 +25,13 @@ pub(crate) struct Socket {
     /// Noted as having something new to send.
     pub(crate) dirty: bool,
     pub(crate) reader: Waiter,
-    pub(crate) writer: Waiter,
-    pub(crate) outbox: Outbox,
-    pub(crate) send_error: Option<i32>,
+    pub(crate) sending: Sending,
     /// Most bytes of one receive.
     pub(crate) receive_limit: usize,
     /// How all receiving ended.
     end: Option<Result<(), i32>>,
     /// An error fetched from the socket by `poll_closed`, which then no longer says it itself.
     reset: Option<i32>,
-    /// The unsent bytes its writer waits for.
-    below: usize,
-    shutdown_pending: bool,
 }
 
 impl Socket {
@@ -50,14 +45,10 @@ impl Socket {
             hangup: false,
             dirty: false,
             reader: Waiter::default(),
-            writer: Waiter::default(),
-            outbox: Outbox::default(),
-            send_error: None,
+            sending: Sending::default(),
             receive_limit: usize::MAX,
             end: None,
             reset: None,
-            below: 0,
-            shutdown_pending: false,
         }
     }
 
@@ -123,54 +114,25 @@ impl Socket {
         self.end.is_some() || self.hangup || (self.readable && sys::is_readable(self.fd.as_fd()))
     }
 
-    pub(crate) fn poll_sent(&mut self, cx: &Context<'_>, below: usize) -> Poll<io::Result<()>> {
-        if let Some(code) = self.send_error {
-            return Poll::Ready(Err(io::Error::from_raw_os_error(code)));
-        }
-        if self.outbox.bytes() <= below {
-            return Poll::Ready(Ok(()));
-        }
-        self.below = below;
-        self.writer.wait(cx);
-        Poll::Pending
-    }
-
-    pub(crate) fn shutdown_write(&mut self) -> io::Result<()> {
-        if self.outbox.bytes() > 0 {
-            self.shutdown_pending = true;
-            return Ok(());
-        }
-        SockRef::from(&self.fd).shutdown(Shutdown::Write)
-    }
-
     /// Sends until nothing is left or the kernel takes no more.
     pub(crate) fn flush(&mut self, pool: &mut Pool) {
-        while self.writable && self.outbox.bytes() > 0 {
+        while self.writable && self.sending.outbox.bytes() > 0 {
             let socket = SockRef::from(&self.fd);
-            let sent = if let Some(one) = self.outbox.single() {
+            let sent = if let Some(one) = self.sending.outbox.single() {
                 socket.send_with_flags(one, libc::MSG_NOSIGNAL)
             } else {
                 let mut slices = [IoSlice::new(&[]); GATHER];
-                let count = self.outbox.gather(&mut slices);
+                let count = self.sending.outbox.gather(&mut slices);
                 socket.send_vectored_with_flags(&slices[..count], libc::MSG_NOSIGNAL)
             };
             match sent {
-                Ok(count) => self.outbox.advance(count, pool),
+                Ok(count) => self.sending.outbox.advance(count, pool),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
-                Err(error) => {
-                    self.send_error = Some(error.raw_os_error().unwrap_or(libc::EIO));
-                    self.outbox.clear(pool);
-                }
+                Err(error) => self.sending.fail(error.raw_os_error().unwrap_or(libc::EIO), pool),
             }
         }
-        if self.outbox.bytes() == 0 && std::mem::take(&mut self.shutdown_pending) {
-            // An error says that the connection has gone, which the next receive says too.
-            let _ = SockRef::from(&self.fd).shutdown(Shutdown::Write);
-        }
-        if self.outbox.bytes() <= self.below {
-            self.writer.wake();
-        }
+        self.sending.moved(self.fd.as_fd());
     }
 
     pub(crate) fn on_events(&mut self, events: i32, pool: &mut Pool) {
@@ -183,10 +145,10 @@ impl Socket {
         }
         if events & (libc::EPOLLOUT | libc::EPOLLHUP | libc::EPOLLERR) != 0 {
             let was = std::mem::replace(&mut self.writable, true);
-            if self.outbox.bytes() > 0 {
+            if self.sending.outbox.bytes() > 0 {
                 self.flush(pool);
             } else if !was {
-                self.writer.wake();
+                self.sending.writer.wake();
             }
         }
     }

@@ -92,7 +92,7 @@ impl Driver {
     pub(crate) fn poll_connected(&mut self, key: Key, cx: &Context<'_>) -> Poll<io::Result<()>> {
         let socket = &mut self.sockets[key];
         if !socket.ready {
-            socket.writer.wait(cx);
+            socket.sending.writer.wait(cx);
             return Poll::Pending;
         }
         if std::mem::take(&mut socket.watched) {
@@ -125,7 +125,7 @@ impl Driver {
     pub(crate) fn poll_receive(&mut self, key: Key, cx: &mut Context<'_>) -> Poll<io::Result<Vec<u8>>> {
         loop {
             let socket = &mut self.sockets[key];
-            if let Some(buffer) = socket.pop_received() {
+            if let Some(buffer) = socket.inbox.pop() {
                 return Poll::Ready(Ok(buffer));
             }
             if let Some(end) = socket.end {
@@ -149,7 +149,7 @@ impl Driver {
                 return Poll::Ready(Ok(()));
             }
             socket.reader.wait(cx);
-            let full = socket.received_bytes >= socket.receive_limit;
+            let full = socket.inbox.bytes() >= socket.receive_limit;
             if full && socket.receiving.is_none() {
                 if !socket.watched {
                     self.watch(key, libc::EPOLLRDHUP)?;
@@ -158,7 +158,7 @@ impl Driver {
             }
             self.start_receiving(key);
             if !self.advance_receiving(key, cx) {
-                self.sockets[key].shrink_received(&mut self.pool);
+                self.sockets[key].inbox.shrink(&mut self.pool);
                 return Poll::Pending;
             }
         }
@@ -172,18 +172,17 @@ impl Driver {
         }
         let socket = &self.sockets[key];
         // A receive on its way may not have been told yet of what has come.
-        socket.received_bytes > 0 || socket.end.is_some() || socket.hangup || sys::is_readable(socket.fd())
+        socket.inbox.bytes() > 0 || socket.end.is_some() || socket.hangup || sys::is_readable(socket.fd())
     }
 
     pub(crate) fn send(&mut self, key: Key, chunk: Vec<u8>, start: usize) {
         let socket = &mut self.sockets[key];
         if self.finished {
-            socket.send_error.get_or_insert(libc::ENOTCONN);
+            socket.sending.error.get_or_insert(libc::ENOTCONN);
         }
-        if socket.send_error.is_some() {
-            return self.pool.give(chunk);
+        if !socket.sending.push(chunk, start, &mut self.pool) {
+            return;
         }
-        socket.outbox.push(chunk, start, &mut self.pool);
         socket.sender.wake();
         if !std::mem::replace(&mut socket.has_sender, true) {
             let name = self.name(key);
@@ -192,11 +191,11 @@ impl Driver {
     }
 
     pub(crate) fn unsent(&self, key: Key) -> usize {
-        self.sockets[key].outbox.bytes()
+        self.sockets[key].sending.outbox.bytes()
     }
 
     pub(crate) fn poll_sent(&mut self, key: Key, cx: &Context<'_>, below: usize) -> Poll<io::Result<()>> {
-        self.sockets[key].poll_sent(cx, below)
+        self.sockets[key].sending.poll(cx, below)
     }
 
     pub(crate) fn shutdown_write(&mut self, key: Key) -> io::Result<()> {
@@ -212,11 +211,8 @@ impl Driver {
         socket.closing = true;
         self.closing += 1;
         socket.reader.forget();
-        socket.writer.forget();
-        socket.drop_received(&mut self.pool);
-        if !socket.outbox.in_flight() {
-            socket.outbox.clear(&mut self.pool);
-        }
+        socket.inbox.clear(&mut self.pool);
+        socket.sending.close(&mut self.pool);
         if socket.is_busy() {
             self.interrupt(key);
         }

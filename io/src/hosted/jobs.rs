@@ -182,7 +182,7 @@ impl Driver {
             return Poll::Ready(None);
         };
         let transport = Rc::clone(transport);
-        let Some((chunk, start)) = socket.outbox.lend() else {
+        let Some((chunk, start)) = socket.sending.outbox.lend() else {
             socket.sender.wait(cx);
             return Poll::Pending;
         };
@@ -209,7 +209,7 @@ impl Driver {
                 // The first readiness is that of a connect or a listener, the next that of a FIN.
                 socket.hangup |= std::mem::replace(&mut socket.ready, true);
                 socket.reader.wake();
-                socket.writer.wake();
+                socket.sending.writer.wake();
             }
         }
         !self.finished

@@ -1,25 +1,21 @@
 //! One socket on another runtime: what arrived and nobody took, what is to be sent, and the receive on its way.
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use socket2::SockRef;
 
 use super::base::Transport;
-use crate::outbox::Outbox;
+use crate::inbox::Inbox;
 use crate::pool::Pool;
+use crate::sending::Sending;
 use crate::sys;
 use crate::waiter::Waiter;
-
-/// A received chunk of at most its buffer's capacity divided by this does not keep a whole buffer.
-const SMALL_CHUNK: usize = 4;
 
 /// A receive on its way, with its buffer. Never dropped before it is ready.
 pub(super) type Receiving = Pin<Box<dyn Future<Output = (io::Result<usize>, Vec<u8>)>>>;
@@ -41,23 +37,26 @@ pub(super) struct Socket {
     pub(super) receiving: Option<Receiving>,
     /// Its receive was given to a job, which ends it.
     pub(super) ending: bool,
-    received: VecDeque<Vec<u8>>,
-    pub(super) received_bytes: usize,
+    pub(super) inbox: Inbox,
     pub(super) receive_limit: usize,
     /// How all receiving ended, after what is received.
     pub(super) end: Option<Result<(), i32>>,
     /// The peer's FIN or RST was seen beside the receiving.
     pub(super) hangup: bool,
     pub(super) reader: Waiter,
-    pub(super) writer: Waiter,
-    pub(super) outbox: Outbox,
+    pub(super) sending: Sending,
     /// The job that sends waits here; there is one once something was sent.
     pub(super) sender: Waiter,
     pub(super) has_sender: bool,
-    pub(super) send_error: Option<i32>,
-    pub(super) shutdown_pending: bool,
-    /// The unsent bytes its writer waits for.
-    below: usize,
+}
+
+impl Link {
+    fn fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Bare(fd) => fd.as_fd(),
+            Self::Connected(transport) => transport.as_fd(),
+        }
+    }
 }
 
 impl Socket {
@@ -70,32 +69,29 @@ impl Socket {
             watched: false,
             receiving: None,
             ending: false,
-            received: VecDeque::new(),
-            received_bytes: 0,
+            inbox: Inbox::default(),
             receive_limit,
             end: None,
             hangup: false,
             reader: Waiter::default(),
-            writer: Waiter::default(),
-            outbox: Outbox::default(),
+            sending: Sending::default(),
             sender: Waiter::default(),
             has_sender: false,
-            send_error: None,
-            shutdown_pending: false,
-            below: 0,
         }
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
-        match &self.link {
-            Link::Bare(fd) => fd.as_fd(),
-            Link::Connected(transport) => transport.as_fd(),
-        }
+        self.link.fd()
+    }
+
+    pub(super) fn shutdown_write(&mut self) -> io::Result<()> {
+        let Self { link, sending, .. } = self;
+        sending.shutdown(link.fd())
     }
 
     /// Whether the kernel works on a receive or a send of it.
     pub(super) fn is_busy(&self) -> bool {
-        self.receiving.is_some() || self.ending || self.outbox.in_flight()
+        self.receiving.is_some() || self.ending || self.sending.outbox.in_flight()
     }
 
     /// Keeps what a receive gave; small pieces join.
@@ -103,20 +99,14 @@ impl Socket {
         pool.lend();
         match result {
             Ok(count) if count > 0 && !self.closing => {
-                self.received_bytes += buffer.len();
-                match self.received.back_mut() {
-                    Some(last) if last.capacity() - last.len() >= buffer.len() => {
-                        last.extend_from_slice(&buffer);
-                        pool.give(buffer);
-                    }
-                    _ => self.received.push_back(buffer),
-                }
+                self.inbox.push(buffer, pool);
                 return;
             }
             // The error of a reset is told once, and a send may have been told.
             Ok(_) => {
                 self.end = Some(
-                    self.send_error
+                    self.sending
+                        .error
                         .filter(|code| *code == libc::ECONNRESET)
                         .map_or(Ok(()), Err),
                 )
@@ -127,69 +117,22 @@ impl Socket {
         pool.give(buffer);
     }
 
-    pub(super) fn pop_received(&mut self) -> Option<Vec<u8>> {
-        let buffer = self.received.pop_front()?;
-        self.received_bytes -= buffer.len();
-        Some(buffer)
-    }
-
-    /// Before a wait: what nobody took does not keep a buffer it hardly fills.
-    pub(super) fn shrink_received(&mut self, pool: &mut Pool) {
-        if let [only] = self.received.make_contiguous()
-            && only.len() <= only.capacity() / SMALL_CHUNK
-        {
-            let small = only.as_slice().to_vec();
-            pool.exchange(std::mem::replace(only, small));
-        }
-    }
-
-    pub(super) fn drop_received(&mut self, pool: &mut Pool) {
-        self.received.drain(..).for_each(|buffer| pool.give(buffer));
-        self.received_bytes = 0;
-    }
-
-    pub(super) fn poll_sent(&mut self, cx: &Context<'_>, below: usize) -> Poll<io::Result<()>> {
-        if let Some(code) = self.send_error {
-            return Poll::Ready(Err(io::Error::from_raw_os_error(code)));
-        }
-        if self.outbox.bytes() <= below {
-            return Poll::Ready(Ok(()));
-        }
-        self.below = below;
-        self.writer.wait(cx);
-        Poll::Pending
-    }
-
-    pub(super) fn shutdown_write(&mut self) -> io::Result<()> {
-        if self.outbox.bytes() > 0 {
-            self.shutdown_pending = true;
-            return Ok(());
-        }
-        SockRef::from(&self.fd()).shutdown(Shutdown::Write)
-    }
-
     /// A send is done, and `chunk` is back.
     pub(super) fn sent(&mut self, result: io::Result<usize>, chunk: Vec<u8>, pool: &mut Pool) {
-        self.outbox.restore(chunk);
+        self.sending.outbox.restore(chunk);
         match result {
-            Ok(count) if count > 0 => self.outbox.advance(count, pool),
+            Ok(count) if count > 0 => self.sending.outbox.advance(count, pool),
             Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR)) => {}
             outcome => {
                 let code = outcome.err().and_then(|error| error.raw_os_error());
-                self.send_error = Some(code.unwrap_or(libc::EIO));
-                self.outbox.clear(pool);
+                self.sending.fail(code.unwrap_or(libc::EIO), pool);
             }
         }
         if self.closing {
-            return self.outbox.clear(pool);
+            return self.sending.outbox.clear(pool);
         }
-        if self.outbox.bytes() == 0 && std::mem::take(&mut self.shutdown_pending) {
-            // An error says that the connection has gone, which the next receive says too.
-            let _ = SockRef::from(&self.fd()).shutdown(Shutdown::Write);
-        }
-        if self.outbox.bytes() <= self.below {
-            self.writer.wake();
-        }
+        let Self { link, sending, .. } = self;
+        sending.moved(link.fd());
     }
 
     /// Makes the kernel complete what it works on.

@@ -69,7 +69,7 @@ impl Ring {
         }
         match (result, filled) {
             (Ok(count), Some(buffer)) if count > 0 => {
-                socket.push_received(buffer, &mut self.pool);
+                socket.inbox.push(buffer, &mut self.pool);
                 socket.reader.wake();
                 if !std::mem::replace(&mut socket.fresh, true) {
                     self.fresh.push(key);
@@ -111,7 +111,7 @@ impl Ring {
             self.messages.push(message);
         }
         socket.sent(result, &mut self.pool);
-        if socket.outbox.bytes() > 0 {
+        if socket.sending.outbox.bytes() > 0 {
             self.note_dirty(key);
         }
     }
@@ -122,7 +122,7 @@ impl Ring {
         socket.address = None;
         socket.connect_error = result.err();
         socket.ready = true;
-        socket.writer.wake();
+        socket.sending.writer.wake();
     }
 
     fn on_acceptable(&mut self, key: Key, more: bool) {

@@ -19,7 +19,7 @@ impl Ring {
             if let Some(socket) = self.sockets.get_mut(key)
                 && std::mem::take(&mut socket.fresh)
             {
-                socket.shrink_received(&mut self.pool);
+                socket.inbox.shrink(&mut self.pool);
             }
         }
         self.buffers.refill(&mut self.pool);
@@ -74,11 +74,11 @@ impl Ring {
     pub(super) fn launch(&mut self, key: Key) {
         let flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
         let socket = &mut self.sockets[key];
-        if socket.outbox.bytes() == 0 {
+        if socket.sending.outbox.bytes() == 0 {
             return;
         }
         let fd = types::Fd(socket.fd.as_raw_fd());
-        let (entry, count) = if let Some(one) = socket.outbox.single() {
+        let (entry, count) = if let Some(one) = socket.sending.outbox.single() {
             let length = u32::try_from(one.len()).unwrap_or(u32::MAX);
             (
                 opcode::Send::new(fd, one.as_ptr(), length).flags(flags).build(),
@@ -88,7 +88,7 @@ impl Ring {
             let message = socket
                 .message
                 .insert(self.messages.pop().unwrap_or_else(Message::new));
-            let count = message.fill(&socket.outbox);
+            let count = message.fill(&socket.sending.outbox);
             (
                 opcode::SendMsg::new(fd, message.header())
                     .flags(flags as u32)
@@ -96,7 +96,7 @@ impl Ring {
                 count,
             )
         };
-        socket.outbox.launch(count);
+        socket.sending.outbox.launch(count);
         // SAFETY: the chunks are launched, so the outbox neither moves nor changes nor drops them, and the
         // message is boxed; both are in the slot, which stays until the operation completes.
         unsafe { self.start(key, Operation::Send, entry) };

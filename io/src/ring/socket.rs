@@ -1,21 +1,15 @@
 //! One socket of the ring driver: what arrived and nobody took, what is to be sent, which operations are on
 //! their way. Owns all memory the kernel uses for it, until the last of them completes.
 
-use std::collections::VecDeque;
-use std::io;
-use std::net::Shutdown;
-use std::os::fd::OwnedFd;
-use std::task::{Context, Poll};
+use std::os::fd::{AsFd, OwnedFd};
 
-use socket2::{SockAddr, SockRef};
+use socket2::SockAddr;
 
 use super::message::Message;
-use crate::outbox::Outbox;
+use crate::inbox::Inbox;
 use crate::pool::Pool;
+use crate::sending::Sending;
 use crate::waiter::Waiter;
-
-/// A received chunk of at most its buffer's capacity divided by this does not keep a whole buffer.
-const SMALL_CHUNK: usize = 4;
 
 pub(super) struct Socket {
     pub(super) fd: OwnedFd,
@@ -30,8 +24,7 @@ pub(super) struct Socket {
     pub(super) wanting: bool,
     pub(super) fresh: bool,
     pub(super) dirty: bool,
-    received: VecDeque<Vec<u8>>,
-    pub(super) received_bytes: usize,
+    pub(super) inbox: Inbox,
     receive_limit: usize,
     /// How all receiving ended, after what is received.
     pub(super) end: Option<Result<(), i32>>,
@@ -47,13 +40,8 @@ pub(super) struct Socket {
     pub(super) address: Option<Box<SockAddr>>,
 
     pub(super) reader: Waiter,
-    pub(super) writer: Waiter,
-    pub(super) outbox: Outbox,
+    pub(super) sending: Sending,
     pub(super) message: Option<Box<Message>>,
-    pub(super) send_error: Option<i32>,
-    pub(super) shutdown_pending: bool,
-    /// The unsent bytes its writer waits for.
-    below: usize,
 }
 
 /// Whether a multishot receive is with the kernel.
@@ -76,8 +64,7 @@ impl Socket {
             wanting: false,
             fresh: false,
             dirty: false,
-            received: VecDeque::new(),
-            received_bytes: 0,
+            inbox: Inbox::default(),
             receive_limit: receive_limit.max(1),
             end: None,
             hangup: false,
@@ -88,18 +75,14 @@ impl Socket {
             connect_error: None,
             address: None,
             reader: Waiter::default(),
-            writer: Waiter::default(),
-            outbox: Outbox::default(),
+            sending: Sending::default(),
             message: None,
-            send_error: None,
-            shutdown_pending: false,
-            below: 0,
         }
     }
 
     /// How many more bytes may wait for the task.
     pub(super) fn receive_room(&self) -> usize {
-        self.receive_limit.saturating_sub(self.received_bytes)
+        self.receive_limit.saturating_sub(self.inbox.bytes())
     }
 
     /// Whether to start receiving again: only with half of the limit free, so that a slow reader does not cost
@@ -108,82 +91,20 @@ impl Socket {
         self.receiving == Receiving::Idle
             && self.end.is_none()
             && !self.closing
-            && self.received_bytes <= self.receive_limit / 2
-    }
-
-    /// Keeps what arrived; small pieces join.
-    pub(super) fn push_received(&mut self, buffer: Vec<u8>, pool: &mut Pool) {
-        self.received_bytes += buffer.len();
-        match self.received.back_mut() {
-            Some(last) if last.capacity() - last.len() >= buffer.len() => {
-                last.extend_from_slice(&buffer);
-                pool.give(buffer);
-            }
-            _ => self.received.push_back(buffer),
-        }
-    }
-
-    pub(super) fn pop_received(&mut self) -> Option<Vec<u8>> {
-        let buffer = self.received.pop_front()?;
-        self.received_bytes -= buffer.len();
-        Some(buffer)
-    }
-
-    /// At the end of the turn: what nobody took does not keep a buffer it hardly fills.
-    pub(super) fn shrink_received(&mut self, pool: &mut Pool) {
-        if let [only] = self.received.make_contiguous()
-            && only.len() <= only.capacity() / SMALL_CHUNK
-        {
-            let small = only.as_slice().to_vec();
-            pool.exchange(std::mem::replace(only, small));
-        }
-    }
-
-    pub(super) fn drop_received(&mut self, pool: &mut Pool) {
-        self.received.drain(..).for_each(|buffer| pool.give(buffer));
-        self.received_bytes = 0;
-    }
-
-    pub(super) fn poll_sent(&mut self, cx: &Context<'_>, below: usize) -> Poll<io::Result<()>> {
-        if let Some(code) = self.send_error {
-            return Poll::Ready(Err(io::Error::from_raw_os_error(code)));
-        }
-        if self.outbox.bytes() <= below {
-            return Poll::Ready(Ok(()));
-        }
-        self.below = below;
-        self.writer.wait(cx);
-        Poll::Pending
-    }
-
-    pub(super) fn shutdown_write(&mut self) -> io::Result<()> {
-        if self.outbox.bytes() > 0 {
-            self.shutdown_pending = true;
-            return Ok(());
-        }
-        SockRef::from(&self.fd).shutdown(Shutdown::Write)
+            && self.inbox.bytes() <= self.receive_limit / 2
     }
 
     /// A send completed: what follows from it but the next send.
     pub(super) fn sent(&mut self, result: Result<usize, i32>, pool: &mut Pool) {
-        self.outbox.landed();
+        self.sending.outbox.landed();
         match result {
-            Ok(count) => self.outbox.advance(count, pool),
+            Ok(count) => self.sending.outbox.advance(count, pool),
             Err(libc::EAGAIN | libc::EINTR) => {}
-            Err(code) => {
-                self.send_error = Some(code);
-                self.outbox.clear(pool);
-            }
+            Err(code) => self.sending.fail(code, pool),
         }
         if self.closing {
-            return self.outbox.clear(pool);
+            return self.sending.outbox.clear(pool);
         }
-        if self.outbox.bytes() == 0 && std::mem::take(&mut self.shutdown_pending) {
-            // An error says that the connection has gone, which the next receive says too.
-            let _ = SockRef::from(&self.fd).shutdown(Shutdown::Write);
-        }
-        if self.outbox.bytes() <= self.below {
-            self.writer.wake();
-        }
+        self.sending.moved(self.fd.as_fd());
     }
 }

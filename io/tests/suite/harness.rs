@@ -55,6 +55,18 @@ pub(crate) fn both_of_our_own<F: Future<Output = ()>>(test: impl Fn(Io) -> F) {
     on_each(OWN.iter().copied(), &Options::default(), test);
 }
 
+/// These options with a hook that notes the messages of panics, in order.
+pub(crate) fn noting_panics(options: Options) -> (Options, Arc<Mutex<Vec<String>>>) {
+    let panics = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&panics);
+    let on_panic = Arc::new(move |message: &str| log.lock().unwrap().push(message.to_owned()));
+    let options = Options {
+        on_panic: Some(on_panic),
+        ..options
+    };
+    (options, panics)
+}
+
 /// Runs `test` on each driver. Fails when a task panics, or when anything is left behind.
 pub(crate) fn both_with<F: Future<Output = ()>>(options: &Options, test: impl Fn(Io) -> F) {
     on_each(every_driver(), options, test);
@@ -78,14 +90,10 @@ fn on_each<F: Future<Output = ()>>(
 ) {
     let _alone = alone();
     for driver in drivers {
-        let panics = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&panics);
-        let on_panic = Arc::new(move |message: &str| log.lock().unwrap().push(message.to_owned()));
-        let options = Options {
+        let (options, panics) = noting_panics(Options {
             driver,
-            on_panic: Some(on_panic),
             ..options.clone()
-        };
+        });
         let descriptors = open_descriptors();
         let runtime = Runtime::new(&options).unwrap();
         eprintln!("on {}", runtime.driver().kind.as_str());

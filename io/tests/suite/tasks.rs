@@ -5,14 +5,14 @@ use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
 use sluice_io::{Counts, Io, Options, Panicked, Runtime, SocketOptions};
 
 use crate::harness::{
-    alone, both, both_of_our_own, every_driver, listener, open_descriptors, pair, read_exactly, settled,
+    alone, both, both_of_our_own, every_driver, listener, noting_panics, open_descriptors, pair,
+    read_exactly, settled,
 };
 
 fn on_each_driver(test: impl Fn(Options)) {
@@ -28,14 +28,8 @@ fn on_each_driver(test: impl Fn(Options)) {
 #[test]
 fn a_panic_ends_its_task_alone_and_is_reported() {
     on_each_driver(|options| {
-        let said = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&said);
-        let on_panic = Arc::new(move |message: &str| log.lock().unwrap().push(message.to_owned()));
-        let runtime = Runtime::new(&Options {
-            on_panic: Some(on_panic),
-            ..options
-        })
-        .unwrap();
+        let (options, said) = noting_panics(options);
+        let runtime = Runtime::new(&options).unwrap();
         let io = runtime.io();
         runtime.block_on(async {
             let (mut server, mut client) = pair(&io).await;
@@ -205,14 +199,8 @@ fn tasks_that_are_always_ready_do_not_starve_sockets() {
 #[test]
 fn a_task_outlives_the_panic_of_its_part() {
     on_each_driver(|options| {
-        let said = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&said);
-        let on_panic = Arc::new(move |message: &str| log.lock().unwrap().push(message.to_owned()));
-        let runtime = Runtime::new(&Options {
-            on_panic: Some(on_panic),
-            ..options
-        })
-        .unwrap();
+        let (options, said) = noting_panics(options);
+        let runtime = Runtime::new(&options).unwrap();
         let io = runtime.io();
         runtime.block_on(async {
             let mut parts = 0;
