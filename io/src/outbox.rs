@@ -31,6 +31,11 @@ impl Outbox {
         self.in_flight > 0
     }
 
+    /// Whether bytes follow those in flight.
+    pub(crate) fn has_more(&self) -> bool {
+        self.chunks.len() > self.in_flight
+    }
+
     /// Appends `chunk` from `start`. Small chunks join the one before, so that a slow peer fed in drops does
     /// not hold a buffer for each drop.
     pub(crate) fn push(&mut self, chunk: Vec<u8>, start: usize, pool: &mut Pool) {
@@ -82,6 +87,14 @@ impl Outbox {
     /// The kernel reads the first `count` chunks until [`Self::landed`].
     pub(crate) fn launch(&mut self, count: usize) {
         self.in_flight = count;
+    }
+
+    /// The kernel has sent all the chunks it was reading.
+    pub(crate) fn delivered(&mut self, pool: &mut Pool) {
+        for chunk in self.chunks.drain(..std::mem::take(&mut self.in_flight)) {
+            self.bytes -= chunk.len() - std::mem::take(&mut self.sent);
+            pool.give(chunk);
+        }
     }
 
     /// The kernel reads none of the chunks any more.

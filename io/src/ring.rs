@@ -46,6 +46,10 @@ pub(crate) struct Ring {
     wanting: Vec<Key>,
     fresh: Vec<Key>,
     dirty: Vec<Key>,
+    /// Sockets whose send says nothing if the kernel takes all of it at once.
+    at_once: Vec<Key>,
+    /// Somebody waits for one of these sends.
+    awaited: bool,
     completions: Vec<Completion>,
     #[expect(
         clippy::vec_box,
@@ -76,6 +80,8 @@ impl Ring {
             wanting: Vec::new(),
             fresh: Vec::new(),
             dirty: Vec::new(),
+            at_once: Vec::new(),
+            awaited: false,
             completions: Vec::new(),
             messages: Vec::new(),
             wake: executor.event().map_err(StartError::uring("eventfd"))?,
@@ -237,24 +243,13 @@ impl Ring {
         &mut self.pool
     }
 
-    pub(crate) fn flush(&mut self) {
-        let mut dirty = std::mem::take(&mut self.dirty);
-        for key in dirty.drain(..) {
-            // A key may have been closed, or given to another socket, since it was noted.
-            if let Some(socket) = self.sockets.get_mut(key)
-                && std::mem::take(&mut socket.dirty)
-                && !socket.closing
-                && !socket.sending.outbox.in_flight()
-            {
-                self.launch(key);
-            }
-        }
-        self.dirty = dirty;
-    }
+    /// Nothing: what is to be sent goes with the rest, in one call.
+    pub(crate) fn flush(&mut self) {}
 
     pub(crate) fn enter(&mut self, wait: Option<Duration>) -> io::Result<bool> {
         self.prepare();
-        self.submission.enter(wait)?;
+        let awaited = std::mem::take(&mut self.awaited);
+        self.submission.enter(if awaited { Some(Duration::ZERO) } else { wait })?;
         let mut completions = std::mem::take(&mut self.completions);
         self.submission.completions(&mut completions);
         let mut signalled = false;
@@ -262,6 +257,7 @@ impl Ring {
             signalled |= self.complete(completion);
         }
         self.completions = completions;
+        self.settle();
         Ok(signalled)
     }
 

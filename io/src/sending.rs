@@ -50,6 +50,11 @@ impl Sending {
         Poll::Pending
     }
 
+    /// Whether something is to happen as soon as what is on its way has left: a task waits, FIN follows, or more bytes.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.writer.is_waiting() || self.shutdown_pending || self.outbox.has_more()
+    }
+
     /// Has FIN follow the last byte.
     pub(crate) fn shutdown(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
         if self.outbox.bytes() > 0 {

@@ -20,6 +20,11 @@ impl Waiter {
         }
     }
 
+    /// Whether a task waits.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting
+    }
+
     /// Wakes the task that waits, once.
     pub(crate) fn wake(&mut self) {
         if self.waiting {

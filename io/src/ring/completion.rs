@@ -40,11 +40,34 @@ impl Ring {
             Operation::Wake | Operation::Cancel => {}
         }
         if !more {
-            self.operations -= 1;
-            self.sockets[key].operations -= 1;
-            self.forget_if_done(key);
+            self.ended(key);
         }
         false
+    }
+
+    /// Acts on the sends of which no completion came: once all are submitted, they have all been taken at once.
+    pub(super) fn settle(&mut self) {
+        if !self.submission.is_empty() {
+            return;
+        }
+        let mut at_once = std::mem::take(&mut self.at_once);
+        for key in at_once.drain(..) {
+            if let Some(socket) = self.sockets.get_mut(key)
+                && std::mem::take(&mut socket.at_once)
+            {
+                socket.sent_at_once(&mut self.pool);
+                self.after_send(key);
+                self.ended(key);
+            }
+        }
+        self.at_once = at_once;
+    }
+
+    /// The kernel holds one operation less of this socket.
+    fn ended(&mut self, key: Key) {
+        self.operations -= 1;
+        self.sockets[key].operations -= 1;
+        self.forget_if_done(key);
     }
 
     fn is_current(&self, token: Token) -> bool {
@@ -104,13 +127,17 @@ impl Ring {
     }
 
     fn on_send(&mut self, key: Key, result: Result<usize, i32>) {
+        self.sockets[key].sent(result, &mut self.pool);
+        self.after_send(key);
+    }
+
+    fn after_send(&mut self, key: Key) {
         let socket = &mut self.sockets[key];
         if let Some(message) = socket.message.take()
             && self.messages.len() < SPARE_MESSAGES
         {
             self.messages.push(message);
         }
-        socket.sent(result, &mut self.pool);
         if socket.sending.outbox.bytes() > 0 {
             self.note_dirty(key);
         }

@@ -33,6 +33,18 @@ impl Ring {
             }
         }
         self.wanting = wanting;
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for key in dirty.drain(..) {
+            // A key may have been closed, or given to another socket, since it was noted.
+            if let Some(socket) = self.sockets.get_mut(key)
+                && std::mem::take(&mut socket.dirty)
+                && !socket.closing
+                && !socket.sending.outbox.in_flight()
+            {
+                self.launch(key);
+            }
+        }
+        self.dirty = dirty;
         if !std::mem::replace(&mut self.wake_armed, true) {
             let entry = opcode::PollAdd::new(types::Fd(self.wake.as_raw_fd()), libc::POLLIN as u32);
             let token = Token {
@@ -70,12 +82,18 @@ impl Ring {
         unsafe { self.start(key, Operation::Receive, entry) };
     }
 
-    /// Sends what the outbox of a socket holds.
+    /// Sends what the outbox of a socket holds. As long as its kernel buffer is not known to be full, only the part
+    /// that fits at once; where that is all, no completion comes to end the next wait, and [`Self::settle`] acts.
     pub(super) fn launch(&mut self, key: Key) {
-        let flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
         let socket = &mut self.sockets[key];
         if socket.sending.outbox.bytes() == 0 {
             return;
+        }
+        socket.at_once = !socket.full;
+        let (mut flags, mut marks) = (libc::MSG_NOSIGNAL | libc::MSG_WAITALL, squeue::Flags::empty());
+        if socket.at_once {
+            flags |= libc::MSG_DONTWAIT;
+            marks = squeue::Flags::SKIP_SUCCESS;
         }
         let fd = types::Fd(socket.fd.as_raw_fd());
         let (entry, count) = if let Some(one) = socket.sending.outbox.single() {
@@ -97,6 +115,11 @@ impl Ring {
             )
         };
         socket.sending.outbox.launch(count);
+        if socket.at_once {
+            self.awaited |= socket.sending.is_awaited();
+            self.at_once.push(key);
+        }
+        let entry = entry.flags(marks);
         // SAFETY: the chunks are launched, so the outbox neither moves nor changes nor drops them, and the
         // message is boxed; both are in the slot, which stays until the operation completes.
         unsafe { self.start(key, Operation::Send, entry) };

@@ -41,6 +41,10 @@ pub(super) struct Socket {
 
     pub(super) reader: Waiter,
     pub(super) sending: Sending,
+    /// The send on its way completes only if the kernel does not take all of it at once.
+    pub(super) at_once: bool,
+    /// The last send found no room for all of it in the kernel.
+    pub(super) full: bool,
     pub(super) message: Option<Box<Message>>,
 }
 
@@ -76,6 +80,8 @@ impl Socket {
             address: None,
             reader: Waiter::default(),
             sending: Sending::default(),
+            at_once: false,
+            full: false,
             message: None,
         }
     }
@@ -96,12 +102,24 @@ impl Socket {
 
     /// A send completed: what follows from it but the next send.
     pub(super) fn sent(&mut self, result: Result<usize, i32>, pool: &mut Pool) {
+        // One that was to go at once completes only because it did not.
+        self.full = std::mem::take(&mut self.at_once);
         self.sending.outbox.landed();
         match result {
             Ok(count) => self.sending.outbox.advance(count, pool),
             Err(libc::EAGAIN | libc::EINTR) => {}
             Err(code) => self.sending.fail(code, pool),
         }
+        self.moved(pool);
+    }
+
+    /// The kernel took at once all that was on its way.
+    pub(super) fn sent_at_once(&mut self, pool: &mut Pool) {
+        self.sending.outbox.delivered(pool);
+        self.moved(pool);
+    }
+
+    fn moved(&mut self, pool: &mut Pool) {
         if self.closing {
             return self.sending.outbox.clear(pool);
         }

@@ -187,6 +187,11 @@ impl Submission {
         }
     }
 
+    /// Whether the kernel has everything.
+    pub(super) fn is_empty(&mut self) -> bool {
+        self.backlog.is_empty() && self.uring.submission().is_empty()
+    }
+
     /// Reads what has completed.
     pub(super) fn completions(&mut self, into: &mut Vec<Completion>) {
         into.extend(self.uring.completion().map(|entry| Completion {
