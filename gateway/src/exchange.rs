@@ -246,8 +246,8 @@ impl<'a> Exchange<'a> {
         &self.current.snapshot.listeners[self.client.listener.0].settings
     }
 
-    /// Bytes that may wait to be sent in one direction when more is read: what its bound leaves beside one read.
-    fn high_water(&self) -> usize {
-        usize::try_from(self.settings().buffer_bytes_max.bytes() / 4).unwrap_or(usize::MAX)
+    /// Bytes that may be on their way in one direction.
+    fn buffer_bytes(&self) -> usize {
+        usize::try_from(self.settings().buffer_bytes_max.bytes()).unwrap_or(usize::MAX)
     }
 }

@@ -81,6 +81,8 @@ pub struct Start {
     pub metrics: PerWorker<WorkerMetrics>,
     /// Client connections the process's file descriptors suffice for, for one worker.
     pub connections_max: u32,
+    /// Large bodies that may hold bytes inside the kernel at a time.
+    pub pipes: usize,
 }
 
 /// A running worker, seen from the control thread.
@@ -155,6 +157,7 @@ fn thread_main(start: Start, tell: &mpsc::Sender<Told>) {
     let options = Options {
         driver: start.driver,
         on_panic: Some(Arc::new(on_panic)),
+        pipes: start.pipes,
         ..Options::default()
     };
     let runtime = match Runtime::new(&options) {

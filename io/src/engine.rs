@@ -123,6 +123,36 @@ impl Engine {
         each!(self, driver => driver.poll_sent(key, cx, below))
     }
 
+    /// Leaves what comes from now on in the kernel, until a task waits in `poll_receive`.
+    pub(crate) fn receive_by_hand(&mut self, key: Key) {
+        if let Self::Ring(ring) = self {
+            ring.receive_by_hand(key);
+        }
+    }
+
+    /// Moves received bytes that nobody asked for into an empty pipe; 0 when that cannot be done, for which
+    /// `poll_receive` is the way.
+    pub(crate) fn poll_splice_in(
+        &mut self,
+        key: Key,
+        pipe: BorrowedFd<'_>,
+        most: usize,
+        cx: &Context<'_>,
+    ) -> Poll<usize> {
+        each!(self, driver => driver.poll_splice_in(key, pipe, most, cx))
+    }
+
+    /// Sends bytes that a pipe holds, when nothing is queued before them.
+    pub(crate) fn poll_splice_out(
+        &mut self,
+        key: Key,
+        pipe: BorrowedFd<'_>,
+        held: usize,
+        cx: &Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        each!(self, driver => driver.poll_splice_out(key, pipe, held, cx))
+    }
+
     /// FIN, after what is queued.
     pub(crate) fn shutdown_write(&mut self, key: Key) -> io::Result<()> {
         each!(self, driver => driver.shutdown_write(key))

@@ -133,6 +133,26 @@ impl Epoll {
         self.sockets[key].sending.poll(cx, below)
     }
 
+    pub(crate) fn poll_splice_in(
+        &mut self,
+        key: Key,
+        pipe: BorrowedFd<'_>,
+        most: usize,
+        cx: &Context<'_>,
+    ) -> Poll<usize> {
+        self.sockets[key].poll_splice_in(pipe, most, cx)
+    }
+
+    pub(crate) fn poll_splice_out(
+        &mut self,
+        key: Key,
+        pipe: BorrowedFd<'_>,
+        held: usize,
+        cx: &Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.sockets[key].poll_splice_out(pipe, held, cx, &mut self.pool)
+    }
+
     pub(crate) fn shutdown_write(&mut self, key: Key) -> io::Result<()> {
         let socket = &mut self.sockets[key];
         socket.sending.shutdown(socket.fd.as_fd())

@@ -25,6 +25,7 @@ mod listener;
 pub mod mailbox;
 mod options;
 mod outbox;
+mod pipe;
 mod pool;
 mod ring;
 mod runtime;

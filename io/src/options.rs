@@ -82,6 +82,8 @@ pub struct Options {
     pub receive_buffer_bytes: u32,
     /// How many free buffers are kept for reuse, beyond those the kernel holds.
     pub spare_buffers: usize,
+    /// How many transfers may hold bytes in a pipe at a time, each with two descriptors more; others copy. 0 is none.
+    pub pipes: usize,
     /// Called on the worker's thread when a task panics. The task ends, the others go on.
     pub on_panic: Option<PanicHook>,
 }
@@ -98,6 +100,8 @@ impl Default for Options {
             receive_buffer_bytes: 64 * 1024,
             // 4 MiB, so that a burst does not go to the allocator twice.
             spare_buffers: 64,
+            // As many descriptors as 256 connections with their backends take.
+            pipes: 256,
             on_panic: None,
         }
     }
@@ -111,6 +115,7 @@ impl fmt::Debug for Options {
             .field("receive_buffers", &self.receive_buffers)
             .field("receive_buffer_bytes", &self.receive_buffer_bytes)
             .field("spare_buffers", &self.spare_buffers)
+            .field("pipes", &self.pipes)
             .field("on_panic", &self.on_panic.is_some())
             .finish()
     }
@@ -146,6 +151,8 @@ pub struct Counts {
     /// Buffers out of the pool: filled and not consumed, or queued for sending. Those the kernel holds to
     /// receive into are not among them.
     pub buffers_lent: usize,
+    /// Pipes that hold bytes.
+    pub pipes_lent: usize,
     /// Operations the kernel has accepted for sockets and not completed. Always 0 with epoll.
     pub operations: usize,
     /// Tasks spawned and not ended.

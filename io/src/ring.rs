@@ -10,6 +10,7 @@ mod completion;
 mod message;
 mod operations;
 mod socket;
+mod splice;
 mod submission;
 
 use std::fs::File;
@@ -146,6 +147,7 @@ impl Ring {
     pub(crate) fn poll_receive(&mut self, key: Key, cx: &Context<'_>) -> Poll<io::Result<Vec<u8>>> {
         let socket = &mut self.sockets[key];
         let buffer = socket.inbox.pop();
+        socket.by_hand &= buffer.is_some();
         let end = socket.end;
         if socket.may_receive() {
             self.want(key);
@@ -227,6 +229,8 @@ impl Ring {
             (socket.connecting, Operation::Connect),
             (socket.acceptable_armed, Operation::Acceptable),
             (socket.hangup_armed, Operation::Hangup),
+            (socket.readable_armed, Operation::Readable),
+            (socket.writable_armed, Operation::Writable),
         ];
         let generation = socket.generation;
         for (_, operation) in on_their_way.into_iter().filter(|(armed, _)| *armed) {
@@ -249,7 +253,8 @@ impl Ring {
     pub(crate) fn enter(&mut self, wait: Option<Duration>) -> io::Result<bool> {
         self.prepare();
         let awaited = std::mem::take(&mut self.awaited);
-        self.submission.enter(if awaited { Some(Duration::ZERO) } else { wait })?;
+        self.submission
+            .enter(if awaited { Some(Duration::ZERO) } else { wait })?;
         let mut completions = std::mem::take(&mut self.completions);
         self.submission.completions(&mut completions);
         let mut signalled = false;

@@ -21,6 +21,7 @@ use crate::hosted;
 use crate::listener::TcpListener;
 use crate::mailbox;
 use crate::options::{Counts, Driver, Options, SocketOptions, StartError};
+use crate::pipe::Pipes;
 use crate::stream::{self, TcpStream};
 use crate::sys;
 use crate::timer::{Timer, Timers};
@@ -46,6 +47,7 @@ pub(crate) struct Inner {
     pub(crate) turn: Cell<u32>,
     pub(crate) timers: RefCell<Timers>,
     pub(crate) engine: RefCell<Engine>,
+    pub(crate) pipes: RefCell<Pipes>,
     pub(crate) executor: Rc<Executor>,
     /// Tasks that did their share of this turn.
     pub(crate) deferred: RefCell<Vec<Waker>>,
@@ -75,6 +77,7 @@ impl Runtime {
             turn: Cell::new(0),
             timers: RefCell::new(Timers::new(now)),
             engine: RefCell::new(engine),
+            pipes: RefCell::new(Pipes::new(options.pipes)),
             executor: Rc::new(executor),
             deferred: RefCell::default(),
             running: Cell::new(false),
@@ -295,6 +298,7 @@ impl Io {
         Counts {
             sockets: engine.sockets(),
             buffers_lent: engine.pool().lent(),
+            pipes_lent: self.0.pipes.borrow().lent(),
             operations: engine.operations(),
             #[cfg(feature = "hosted")]
             tasks: self.0.executor.len() + self.0.host.as_ref().map_or(0, |host| host.tasks().len()),

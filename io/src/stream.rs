@@ -3,6 +3,7 @@
 //! Owns the buffers a caller can borrow from; everything the kernel may touch belongs to the driver. Refuses to
 //! know what the bytes mean.
 
+mod splice;
 mod tokio;
 
 use std::fmt;
@@ -17,10 +18,11 @@ use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::engine::Key;
 use crate::options::SocketOptions;
+use crate::pipe::Pipe;
 use crate::runtime::Inner;
 
 /// The most bytes one stream gives in one turn while others wait.
-const TURN_BYTES: usize = 256 * 1024;
+const TURN_BYTES: u32 = 256 * 1024;
 /// A received rest of at most its buffer's capacity divided by this is copied out before a wait.
 const SMALL_REST: usize = 4;
 
@@ -36,9 +38,11 @@ pub struct TcpStream {
     /// How much of `received` is consumed.
     start: usize,
     out: Vec<u8>,
+    /// What goes before anything written later.
+    pipe: Option<Box<Pipe>>,
     peer: SocketAddr,
     turn: u32,
-    turn_bytes: usize,
+    turn_bytes: u32,
 }
 
 impl TcpStream {
@@ -49,6 +53,7 @@ impl TcpStream {
             received: Vec::new(),
             start: 0,
             out: Vec::new(),
+            pipe: None,
             peer,
             turn: 0,
             turn_bytes: 0,
@@ -133,6 +138,7 @@ impl TcpStream {
 
     /// The bytes written and not yet given to the driver; append here. They go out with the next flush.
     pub fn out(&mut self) -> &mut Vec<u8> {
+        debug_assert!(self.pipe.is_none(), "written before what was spliced has left");
         if self.out.capacity() == 0 {
             self.out = self.inner.engine.borrow_mut().pool().take();
         }
@@ -166,7 +172,7 @@ impl TcpStream {
 
     /// Bytes written and not yet taken by the kernel.
     pub fn queued(&self) -> usize {
-        self.out.len() + self.inner.engine.borrow().unsent(self.key)
+        self.out.len() + self.held() + self.inner.engine.borrow().unsent(self.key)
     }
 
     /// Starts to send what is written, without waiting. Sends leave at the end of the turn, together.
@@ -199,7 +205,10 @@ impl TcpStream {
     /// As [`Self::poll_flush`].
     pub fn poll_drained(&mut self, cx: &mut Context<'_>, below: usize) -> Poll<io::Result<()>> {
         self.start_flush();
-        let outcome = self.inner.engine.borrow_mut().poll_sent(self.key, cx, below);
+        let mut outcome = self.poll_spliced(cx);
+        if let Poll::Ready(Ok(())) = outcome {
+            outcome = self.inner.engine.borrow_mut().poll_sent(self.key, cx, below);
+        }
         if outcome.is_pending() {
             self.shrink_received();
         }
@@ -255,7 +264,8 @@ impl TcpStream {
         !self.received().is_empty() || self.inner.engine.borrow_mut().is_readable(self.key)
     }
 
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Vec<u8>>> {
+    /// Ready while the stream has not given its share of this turn; later in the next.
+    fn poll_turn(&mut self, cx: &Context<'_>) -> Poll<()> {
         let turn = self.inner.turn.get();
         if self.turn != turn {
             (self.turn, self.turn_bytes) = (turn, 0);
@@ -264,8 +274,20 @@ impl TcpStream {
             self.inner.defer(cx);
             return Poll::Pending;
         }
+        Poll::Ready(())
+    }
+
+    /// Counts what it gave in this turn: with one receive more than its share at most.
+    fn gave(&mut self, count: usize) {
+        self.turn_bytes = self
+            .turn_bytes
+            .saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Vec<u8>>> {
+        ready!(self.poll_turn(cx));
         let buffer = ready!(self.inner.engine.borrow_mut().poll_receive(self.key, cx))?;
-        self.turn_bytes += buffer.len();
+        self.gave(buffer.len());
         Poll::Ready(Ok(buffer))
     }
 
@@ -314,6 +336,7 @@ impl TcpStream {
 
 impl Drop for TcpStream {
     fn drop(&mut self) {
+        self.give_pipe();
         let mut engine = self.inner.engine.borrow_mut();
         engine.close(self.key);
         engine.pool().give(std::mem::take(&mut self.received));

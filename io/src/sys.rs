@@ -152,6 +152,55 @@ pub(crate) fn epoll_wait(
     Ok(count as usize)
 }
 
+/// A new pipe, non-blocking: where bytes come out, and where they go in.
+pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut ends = [0; 2];
+    // SAFETY: the array has room for the two descriptors that pipe2 writes.
+    check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_NONBLOCK | libc::O_CLOEXEC) })?;
+    // SAFETY: both descriptors were made just above and nothing else owns them.
+    let [output, input] = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
+    Ok((output, input))
+}
+
+/// What came of moving bytes inside the kernel.
+pub(crate) enum Splice {
+    /// So many. 0 is the peer's FIN.
+    Moved(usize),
+    /// Nothing has come, or nothing has room.
+    NotNow,
+    /// Not with these two, or not on this machine.
+    Refused,
+    /// The connection ended so.
+    Broken(i32),
+}
+
+/// Moves at most `most` bytes from a socket into a pipe, or from a pipe into a socket. Both are non-blocking.
+pub(crate) fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: usize) -> Splice {
+    let none = std::ptr::null_mut();
+    loop {
+        // SAFETY: both descriptors are open; without offsets splice takes no pointers.
+        let moved = unsafe {
+            libc::splice(
+                from.as_raw_fd(),
+                none,
+                to.as_raw_fd(),
+                none,
+                most,
+                libc::SPLICE_F_NONBLOCK,
+            )
+        };
+        if let Ok(count) = usize::try_from(moved) {
+            return Splice::Moved(count);
+        }
+        match io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO) {
+            libc::EINTR => {}
+            libc::EAGAIN => return Splice::NotNow,
+            libc::EINVAL | libc::ENOSYS | libc::EPERM | libc::ENOMEM => return Splice::Refused,
+            code => return Splice::Broken(code),
+        }
+    }
+}
+
 /// The error a connection ended with, which this clears. `None` if there is none.
 pub(crate) fn take_error(fd: impl AsFd) -> Option<i32> {
     let fd = fd.as_fd();

@@ -77,6 +77,10 @@ pub const HEALTH_BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// File descriptors for all but connections: files, logs, rings, admin, listeners.
 pub const DESCRIPTORS_RESERVED: u64 = 256;
+/// Client connections that share one pipe for large bodies: few of them hold bytes in one at a time.
+pub const CONNECTIONS_PER_PIPE: u32 = 16;
+/// Most pipes of a worker: as many as keep one core busy with large bodies, many times over.
+pub const PIPES_MAX: u32 = 256;
 /// For a sign of life: a thousand turns of a busy worker; a probe's usual time-out is 1 s too.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a start waits for addresses that another process listens at: a predecessor that was told to end still takes

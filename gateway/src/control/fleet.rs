@@ -4,7 +4,9 @@
 
 use std::{collections::HashSet, io, net::SocketAddr, os::fd::OwnedFd, sync::Arc, thread, time::Instant};
 
-use sluice_config::defaults::operations::{CLAIM_PATIENCE, DESCRIPTORS_RESERVED, PING_TIMEOUT};
+use sluice_config::defaults::operations::{
+    CLAIM_PATIENCE, CONNECTIONS_PER_PIPE, DESCRIPTORS_RESERVED, PING_TIMEOUT, PIPES_MAX,
+};
 use sluice_io::DriverChoice;
 use tokio::sync::oneshot;
 
@@ -23,18 +25,23 @@ pub(super) struct Plan {
     pub(super) driver: DriverChoice,
     /// Client connections of one worker that the process's file descriptors suffice for.
     pub(super) connections_max: u32,
+    /// Pipes of one worker, for large bodies.
+    pub(super) pipes: usize,
 }
 
 impl Plan {
     /// For a process that may have `descriptors` files open.
     pub(super) fn new(workers: usize, driver: DriverChoice, descriptors: u64) -> Self {
-        // Each client connection may need another one to a backend.
+        // Each client connection may need another one to a backend, and a pipe has two ends.
         let pairs = descriptors.saturating_sub(DESCRIPTORS_RESERVED) / 2;
         let each = pairs / u64::try_from(workers).unwrap_or(u64::MAX).max(1);
+        let each = u32::try_from(each).unwrap_or(u32::MAX);
+        let pipes = (each / CONNECTIONS_PER_PIPE).min(PIPES_MAX);
         Self {
             workers,
             driver,
-            connections_max: u32::try_from(each).unwrap_or(u32::MAX).max(1),
+            connections_max: (each - pipes).max(1),
+            pipes: pipes as usize,
         }
     }
 }
@@ -160,6 +167,7 @@ impl Fleet {
             driver: self.plan.driver,
             metrics: self.registry.worker(),
             connections_max: self.plan.connections_max,
+            pipes: self.plan.pipes,
         })?;
         let driver = handle.driver.kind.as_str();
         self.registry.worker().of(worker).driver.get_or_init(|| driver);
@@ -308,10 +316,14 @@ mod tests {
 
     #[test]
     fn connections_leave_room_for_backends_and_files() {
-        let each = |workers, descriptors| Plan::new(workers, DriverChoice::Auto, descriptors).connections_max;
-        assert_eq!(each(4, 1_048_576), (1_048_576 - 256) / 8);
-        assert_eq!(each(1, 100), 1);
-        assert_eq!(each(1, u64::MAX), u32::MAX);
+        let each = |workers, descriptors| {
+            let plan = Plan::new(workers, DriverChoice::Auto, descriptors);
+            (plan.connections_max, plan.pipes)
+        };
+        assert_eq!(each(4, 1_048_576), ((1_048_576 - 256) / 8 - 256, 256));
+        assert_eq!(each(1, 1024), (384 - 24, 24));
+        assert_eq!(each(1, 100), (1, 0));
+        assert_eq!(each(1, u64::MAX), (u32::MAX - 256, 256));
     }
 
     #[tokio::test(start_paused = true)]

@@ -152,9 +152,9 @@ impl Exchange<'_> {
         stall: &mut Stall,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<Heard, Failure>> {
-        let high_water = self.high_water();
+        let buffer = self.buffer_bytes();
         let client = &mut *self.client;
-        if let Poll::Ready(Err(failure)) = retries.upload.poll(client, &mut lease.wire, high_water, cx) {
+        if let Poll::Ready(Err(failure)) = retries.upload.poll(client, &mut lease.wire, buffer, cx) {
             return Poll::Ready(Err(failure));
         }
         let uploaded = retries.upload.done || retries.upload.broken;

@@ -118,7 +118,7 @@ impl Exchange<'_> {
         deadline: Option<Instant>,
     ) -> Result<(), Failure> {
         let io = &self.context.io;
-        let buffer = self.high_water();
+        let buffer = self.buffer_bytes();
         let mut stall = Stall::new(io.now(), self.settings().body_idle_timeout.duration());
         let client = &mut *self.client;
         poll_fn(|cx| {
@@ -126,7 +126,7 @@ impl Exchange<'_> {
                 return Poll::Ready(Err(failure));
             }
             if let Poll::Ready(passed) =
-                pass::poll_body(&mut lease.wire, &mut client.wire, buffer, |_| {}, cx)
+                pass::poll_body(&mut lease.wire, &mut client.wire, buffer, true, |_| {}, cx)
             {
                 return Poll::Ready(match passed {
                     Ok(_) => Ok(()),

@@ -25,7 +25,7 @@ impl Exchange<'_> {
 
     async fn tunnel_bytes(&mut self, lease: &mut Lease) -> Next {
         let io = &self.context.io;
-        let buffer = self.high_water();
+        let buffer = self.buffer_bytes();
         let mut stall = Stall::new(io.now(), self.settings().tunnel_idle_timeout.duration());
         let client = &mut *self.client;
         let backend = &mut lease.wire;

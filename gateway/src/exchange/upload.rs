@@ -8,7 +8,7 @@ use crate::{
     http::Trailers,
     wire::{
         Wire,
-        pass::{self, Broken},
+        pass::{self, Broken, Piece},
     },
 };
 
@@ -63,13 +63,22 @@ impl Upload {
         &mut self,
         client: &mut Client,
         backend: &mut Wire,
-        high_water: usize,
+        buffer: usize,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<(), Failure>> {
         if self.done || self.broken {
             return Poll::Ready(Ok(()));
         }
-        let passed = pass::poll_body(&mut client.wire, backend, high_water, |data| self.keep(data), cx);
+        // What is kept has to be seen.
+        let unseen = self.lost;
+        let passed = pass::poll_body(
+            &mut client.wire,
+            backend,
+            buffer,
+            unseen,
+            |piece| self.note(piece),
+            cx,
+        );
         if client.body_bytes_max.is_some_and(|most| self.bytes > most) {
             return Poll::Ready(Err(Failure::BodyTooLarge));
         }
@@ -85,8 +94,17 @@ impl Upload {
         Poll::Ready(Ok(()))
     }
 
+    fn note(&mut self, piece: Piece<'_>) {
+        match piece {
+            Piece::Seen(data) => {
+                self.bytes += data.len() as u64;
+                self.keep(data);
+            }
+            Piece::Unseen(count) => self.bytes += count as u64,
+        }
+    }
+
     fn keep(&mut self, data: &[u8]) {
-        self.bytes += data.len() as u64;
         if self.lost || self.kept.len() + data.len() > self.kept_max {
             self.lost = true;
             self.kept = Vec::new();

@@ -107,6 +107,26 @@ impl BodyReader {
         Ok(piece)
     }
 
+    /// How many bytes of data follow, and nothing else among them: of a body that is framed by its length.
+    #[must_use]
+    pub const fn run(&self) -> u64 {
+        match self.state {
+            State::Length(left) => left,
+            State::Ended | State::Chunked | State::UntilClose => 0,
+        }
+    }
+
+    /// Takes `count` bytes of a [run](Self::run) that nobody read.
+    pub fn pass_unread(&mut self, count: u64) {
+        if let State::Length(left) = &mut self.state {
+            *left -= count;
+            self.received += count;
+            if *left == 0 {
+                self.state = State::Ended;
+            }
+        }
+    }
+
     /// Takes the end of the connection's input.
     ///
     /// # Errors

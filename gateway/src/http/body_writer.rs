@@ -64,6 +64,23 @@ impl BodyWriter {
         }
     }
 
+    /// Whether pieces go out as they are, with nothing before or after them.
+    #[must_use]
+    pub const fn is_bare(&self) -> bool {
+        matches!(self.framing, Framing::Length(_) | Framing::UntilClose)
+    }
+
+    /// Counts a piece that goes out by another way.
+    ///
+    /// # Errors
+    /// When it is more than was announced.
+    pub fn pass_unread(&mut self, count: u64) -> Result<(), WrongLength> {
+        if let Framing::Length(left) = &mut self.framing {
+            *left = left.checked_sub(count).ok_or(WrongLength)?;
+        }
+        Ok(())
+    }
+
     /// Ends the body; `trailers` go along if it is chunked, and are left out otherwise (RFC 9110 6.5.1).
     ///
     /// # Errors

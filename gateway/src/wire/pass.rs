@@ -16,23 +16,45 @@ pub enum Broken {
     Sink(io::Error),
 }
 
-/// Moves a body on: from `source`'s framing into `sink`'s, showing each piece to `tap`. Ready when the whole body is
-/// in `sink`'s out-queue, with whether it had trailers. Stops reading while `sink` holds `high_water` bytes unsent.
+/// Part of a body that has been moved on.
+#[derive(Debug)]
+pub enum Piece<'a> {
+    /// These bytes.
+    Seen(&'a [u8]),
+    /// So many bytes, which never left the kernel.
+    Unseen(usize),
+}
+
+/// Moves a body on: from `source`'s framing into `sink`'s, showing each piece to `tap`; where that may be `unseen`, much
+/// of it inside the kernel. Ready when the whole body is in `sink`'s out-queue, with whether it had trailers. Never more
+/// than `buffer_bytes` are between the two.
 ///
 /// # Errors
 /// Which side broke, and how.
 pub fn poll_body(
     source: &mut Wire,
     sink: &mut Wire,
-    high_water: usize,
-    mut tap: impl FnMut(&[u8]),
+    buffer_bytes: usize,
+    unseen: bool,
+    mut tap: impl FnMut(Piece<'_>),
     cx: &mut Context<'_>,
 ) -> Poll<Result<bool, Broken>> {
     loop {
-        ready!(sink.poll_room(high_water, cx)).map_err(Broken::Sink)?;
+        if unseen {
+            match sink.poll_splice_body(source, buffer_bytes, cx) {
+                Poll::Ready(Ok(0)) => {}
+                Poll::Ready(Ok(count)) => {
+                    tap(Piece::Unseen(count));
+                    continue;
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(Broken::Sink(error))),
+                Poll::Pending => break,
+            }
+        }
+        ready!(sink.poll_room(high_water(buffer_bytes), cx)).map_err(Broken::Sink)?;
         match source.poll_body(cx) {
             Poll::Ready(Ok(Some(length))) => {
-                tap(source.front(length));
+                tap(Piece::Seen(source.front(length)));
                 sink.forward_body(source, length).map_err(Broken::Sink)?;
             }
             Poll::Ready(Ok(None)) => {
@@ -56,11 +78,11 @@ pub fn poll_body(
 pub fn poll_raw(
     source: &mut Wire,
     sink: &mut Wire,
-    high_water: usize,
+    buffer_bytes: usize,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), Broken>> {
     loop {
-        ready!(sink.poll_room(high_water, cx)).map_err(Broken::Sink)?;
+        ready!(sink.poll_room(high_water(buffer_bytes), cx)).map_err(Broken::Sink)?;
         match source.poll_raw(cx) {
             Poll::Ready(Ok(0)) => return sink.poll_flush(cx).map_err(Broken::Sink),
             Poll::Ready(Ok(length)) => {
@@ -72,4 +94,9 @@ pub fn poll_raw(
     }
     sink.start_flush();
     Poll::Pending
+}
+
+/// Bytes that may wait to be sent when more is read: what the bound leaves beside one read.
+const fn high_water(buffer_bytes: usize) -> usize {
+    buffer_bytes / 4
 }

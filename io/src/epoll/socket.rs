@@ -1,7 +1,7 @@
 //! One socket of the epoll driver: what is known of its readiness, and the calls made on it.
 
 use std::io::{self, ErrorKind, IoSlice};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll};
 
 use socket2::SockRef;
@@ -9,7 +9,7 @@ use socket2::SockRef;
 use crate::outbox::GATHER;
 use crate::pool::Pool;
 use crate::sending::Sending;
-use crate::sys;
+use crate::sys::{self, Splice};
 use crate::waiter::Waiter;
 
 pub(crate) struct Socket {
@@ -91,6 +91,55 @@ impl Socket {
                 error => return error,
             }
         }
+    }
+
+    pub(crate) fn poll_splice_in(
+        &mut self,
+        pipe: BorrowedFd<'_>,
+        most: usize,
+        cx: &Context<'_>,
+    ) -> Poll<usize> {
+        if self.end.is_some() {
+            return Poll::Ready(0);
+        }
+        if self.readable {
+            match sys::splice(self.fd.as_fd(), pipe, most) {
+                Splice::Moved(count) => return Poll::Ready(count),
+                Splice::Refused => return Poll::Ready(0),
+                Splice::Broken(code) => {
+                    self.end = Some(Err(code));
+                    return Poll::Ready(0);
+                }
+                Splice::NotNow => self.readable = false,
+            }
+        }
+        self.reader.wait(cx);
+        Poll::Pending
+    }
+
+    pub(crate) fn poll_splice_out(
+        &mut self,
+        pipe: BorrowedFd<'_>,
+        held: usize,
+        cx: &Context<'_>,
+        pool: &mut Pool,
+    ) -> Poll<io::Result<usize>> {
+        if let Some(code) = self.sending.error {
+            return Poll::Ready(Err(io::Error::from_raw_os_error(code)));
+        }
+        if self.writable {
+            match sys::splice(pipe, self.fd.as_fd(), held) {
+                Splice::Moved(count) => return Poll::Ready(Ok(count)),
+                Splice::Refused => return Poll::Ready(Err(ErrorKind::Unsupported.into())),
+                Splice::Broken(code) => {
+                    self.sending.fail(code, pool);
+                    return Poll::Ready(Err(io::Error::from_raw_os_error(code)));
+                }
+                Splice::NotNow => self.writable = false,
+            }
+        }
+        self.sending.writer.wait(cx);
+        Poll::Pending
     }
 
     pub(crate) fn poll_closed(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {

@@ -190,6 +190,27 @@ impl Driver {
         }
     }
 
+    /// Never: their receives are not to be taken back.
+    pub(crate) fn poll_splice_in(
+        &mut self,
+        _: Key,
+        _: BorrowedFd<'_>,
+        _: usize,
+        _: &Context<'_>,
+    ) -> Poll<usize> {
+        Poll::Ready(0)
+    }
+
+    pub(crate) fn poll_splice_out(
+        &mut self,
+        _: Key,
+        _: BorrowedFd<'_>,
+        _: usize,
+        _: &Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(io::ErrorKind::Unsupported.into()))
+    }
+
     pub(crate) fn unsent(&self, key: Key) -> usize {
         self.sockets[key].sending.outbox.bytes()
     }

@@ -37,6 +37,14 @@ impl Ring {
             Operation::Connect => self.on_connect(key, result),
             Operation::Acceptable => self.on_acceptable(key, more),
             Operation::Hangup => self.on_hangup(key, result),
+            Operation::Readable => {
+                self.sockets[key].readable_armed = false;
+                self.sockets[key].reader.wake();
+            }
+            Operation::Writable => {
+                self.sockets[key].writable_armed = false;
+                self.sockets[key].sending.writer.wake();
+            }
             Operation::Wake | Operation::Cancel => {}
         }
         if !more {
@@ -108,7 +116,7 @@ impl Ring {
                     Err(libc::EINVAL) if self.bounded => self.bounded = false,
                     Err(code) => socket.end = Some(Err(code)),
                 }
-                if socket.end.is_some() {
+                if socket.end.is_some() || socket.by_hand {
                     socket.reader.wake();
                 }
             }
@@ -116,14 +124,20 @@ impl Ring {
         if socket.may_receive() {
             self.want(key);
         } else if more && socket.receive_room() == 0 && socket.receiving == Receiving::Armed {
-            socket.receiving = Receiving::Cancelling;
-            let generation = socket.generation;
-            self.submission.cancel(Token {
-                key,
-                generation,
-                operation: Operation::Receive,
-            });
+            self.stop_receiving(key);
         }
+    }
+
+    /// Has the kernel fill no more buffers for this socket.
+    pub(super) fn stop_receiving(&mut self, key: Key) {
+        let socket = &mut self.sockets[key];
+        socket.receiving = Receiving::Cancelling;
+        let generation = socket.generation;
+        self.submission.cancel(Token {
+            key,
+            generation,
+            operation: Operation::Receive,
+        });
     }
 
     fn on_send(&mut self, key: Key, result: Result<usize, i32>) {

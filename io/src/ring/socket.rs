@@ -31,6 +31,10 @@ pub(super) struct Socket {
     /// The peer's FIN or RST was seen beside the receiving.
     pub(super) hangup: bool,
     pub(super) hangup_armed: bool,
+    /// Its task takes bytes out of the kernel itself.
+    pub(super) by_hand: bool,
+    pub(super) readable_armed: bool,
+    pub(super) writable_armed: bool,
 
     /// A listener may have a connection; a connect is done.
     pub(super) ready: bool,
@@ -73,6 +77,9 @@ impl Socket {
             end: None,
             hangup: false,
             hangup_armed: false,
+            by_hand: false,
+            readable_armed: false,
+            writable_armed: false,
             ready: false,
             acceptable_armed: false,
             connecting: false,
@@ -97,6 +104,7 @@ impl Socket {
         self.receiving == Receiving::Idle
             && self.end.is_none()
             && !self.closing
+            && !self.by_hand
             && self.inbox.bytes() <= self.receive_limit / 2
     }
 

@@ -22,18 +22,23 @@ pub(super) enum Operation {
     Acceptable,
     /// FIN or RST while nothing is being received.
     Hangup,
+    /// Readiness of a stream from which its task takes bytes itself, and of one into which it puts them.
+    Readable,
+    Writable,
     /// The executor's eventfd.
     Wake,
     /// Cancelling another operation; completes only when there is none.
     Cancel,
 }
 
-const OPERATIONS: [Operation; 7] = [
+const OPERATIONS: [Operation; 9] = [
     Operation::Receive,
     Operation::Send,
     Operation::Connect,
     Operation::Acceptable,
     Operation::Hangup,
+    Operation::Readable,
+    Operation::Writable,
     Operation::Wake,
     Operation::Cancel,
 ];

@@ -11,5 +11,6 @@ mod echo;
 mod harness;
 mod mailbox;
 mod pressure;
+mod splice;
 mod tasks;
 mod timers;
