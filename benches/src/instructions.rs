@@ -21,12 +21,12 @@ use crate::{
     process::{Process, find},
 };
 
-/// Most instructions of a request of [`REQUEST`] and its answer, built with the profile `counted`. To be raised only on
-/// purpose, with the reason here; to be lowered whenever the count has become [`SLACK`] smaller.
+/// Most instructions of a request of [`REQUEST`] and its answer, as the tests build it. To be raised only on purpose, with the
+/// reason here; to be lowered whenever the count has become [`SLACK`] smaller.
 ///
-/// 21,500: 20,200 when the guard was made (15,700 of what is shipped, which is optimised at link time), and room for
-/// another compiler.
-const INSTRUCTIONS_MAX: u64 = 21_500;
+/// 24,500: 23,100 when the guard was moved to this build, which CI has anyway (15,700 of what is shipped, 20,100 of that
+/// without optimising at link time), and room for another compiler.
+const INSTRUCTIONS_MAX: u64 = 24_500;
 
 /// A count below this share of the bound asks for a lower bound.
 const SLACK: f64 = 0.85;
@@ -36,8 +36,8 @@ pub(crate) fn run(arguments: &InstructionsArguments) -> Result<ExitCode, BenchEr
     let sluice = match &arguments.sluice {
         Some(path) => path.clone(),
         None => {
-            cargo(&["--profile", "counted", "--package", "sluice"])?;
-            target_folder().join("counted/sluice")
+            cargo(&["--package", "sluice"])?;
+            target_folder().join("debug/sluice")
         }
     };
     let folder = tempfile::tempdir().map_err(about("a temporary folder"))?;

@@ -80,7 +80,7 @@ pub(crate) struct PeersArguments {
 /// How instructions are counted.
 #[derive(Args)]
 pub(crate) struct InstructionsArguments {
-    /// A binary to count instead of building one with the profile `counted`.
+    /// A binary to count instead of building one as the tests do.
     #[arg(long)]
     sluice: Option<PathBuf>,
     /// Requests of the shorter of the two runs; the longer has twice as many.
