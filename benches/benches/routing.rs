@@ -8,6 +8,7 @@
 use std::{
     borrow::Cow,
     hint::black_box,
+    net::{IpAddr, Ipv4Addr},
     time::{Duration, Instant},
 };
 
@@ -19,7 +20,7 @@ use sluice_config::{
     model::{Balance, ListenerId},
 };
 use sluice_routing::{
-    RequestView,
+    Arrival, RequestView,
     balance::Balancer,
     split::{Split, backend_keys, sticky_hash, sticky_pick},
     table::RouteTable,
@@ -45,6 +46,9 @@ impl RequestView for Request {
     }
     fn header(&self, _: &str) -> Option<Cow<'_, [u8]>> {
         None
+    }
+    fn arrival(&self) -> Arrival<'_> {
+        Arrival::plain(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080)
     }
 }
 

@@ -11,6 +11,7 @@ mod lint;
 mod listener;
 mod matching;
 mod names;
+mod policy;
 mod process;
 mod retry;
 mod route;
@@ -34,6 +35,7 @@ pub(crate) fn check(documents: &[(NodeId, Document)], tree: &Tree, findings: &mu
         tree,
         suggestions_left: defaults::SUGGESTIONS_MAX,
         listeners: Names::default(),
+        routes: Names::default(),
         services: Names::default(),
         findings,
     };
@@ -53,11 +55,12 @@ struct Checker<'c> {
     findings: &'c mut Findings,
     suggestions_left: usize,
     listeners: Names,
+    routes: Names,
     services: Names,
 }
 
 impl Checker<'_> {
-    /// Learns the names of listeners and services, which routes use before and after they are declared.
+    /// Learns the names of what routes and policies use before and after it is declared.
     fn index(&mut self, documents: &[(NodeId, Document)]) {
         let whole =
             !self.findings.has_errors() || documents.iter().all(|(root, spec)| self.is_whole(*root, spec));
@@ -74,7 +77,13 @@ impl Checker<'_> {
             routes.declare_all(&document.routes, |route| &route.name);
         }
         routes.report_doubles("route", self.tree, self.findings);
+        let mut policies = Names::new(whole);
+        for (_, document) in documents {
+            policies.declare_all(&document.policies, |policy| &policy.name);
+        }
+        policies.report_doubles("policy", self.tree, self.findings);
         self.listeners = listeners;
+        self.routes = routes;
         self.services = services;
     }
 
@@ -100,6 +109,11 @@ impl Checker<'_> {
             |document| document.routes.items(),
             |at, spec| self.route(at, spec),
         );
+        let policies = all(
+            documents,
+            |document| document.policies.items(),
+            |at, spec| self.policy(at, spec),
+        );
         self.binds(documents);
         Some(Model {
             admin: admin?,
@@ -110,6 +124,7 @@ impl Checker<'_> {
             listeners: listeners?,
             routes: routes?,
             services: services?,
+            policies: policies?,
         })
     }
 
@@ -171,6 +186,7 @@ impl Checker<'_> {
             listeners,
             routes,
             services,
+            policies,
         } = document;
         let known = [
             admin.node(),
@@ -181,8 +197,11 @@ impl Checker<'_> {
             listeners.node(),
             routes.node(),
             services.node(),
+            policies.node(),
         ];
-        let wrong = matches!(listeners, Slot::Wrong(_)) || matches!(services, Slot::Wrong(_));
+        let wrong = matches!(listeners, Slot::Wrong(_))
+            || matches!(routes, Slot::Wrong(_))
+            || matches!(services, Slot::Wrong(_));
         !wrong && written == known.iter().flatten().count()
     }
 

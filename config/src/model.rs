@@ -4,9 +4,12 @@
 
 pub mod amount;
 pub mod health;
+pub mod identity;
 pub mod listener;
 pub mod matching;
+pub mod path_pattern;
 pub mod pattern;
+pub mod policy;
 pub mod process;
 pub mod route;
 pub mod service;
@@ -15,8 +18,11 @@ pub mod value;
 use serde::{Deserialize, Serialize};
 
 pub use health::{Check, Health, StatusRange};
+pub use identity::{Glob, ServiceAccount, SpiffeId, SpiffePattern};
 pub use listener::{Listener, PathPolicy};
-pub use matching::{FieldMatch, Match, PathMatch, StringMatch};
+pub use matching::{FieldMatch, Match, PathMatch, Peer, StringMatch};
+pub use path_pattern::PathPattern;
+pub use policy::{Condition, Criteria, Operation, Policy, PolicyAction, PolicyTarget, Source};
 pub use process::{AccessLog, Admin, Drain, Limits, Memory, Workers};
 pub use route::{
     Action, Backend, Direct, Filters, HeaderEdit, PathRewrite, Redirect, Retry, RetryOn, Rewrite, Route,
@@ -27,7 +33,7 @@ pub use value::{
     ByteSize, HeaderName, HeaderValue, HostPattern, Invalid, Millis, Name, Pattern, Place, Weight,
 };
 
-/// A whole configuration, checked. Indices (`ListenerId`, `ServiceId`) point into the vectors of this value.
+/// A whole configuration, checked. Indices (`ListenerId`, `RouteId` and so on) point into the vectors of this value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Model {
     /// The admin HTTP server.
@@ -46,6 +52,9 @@ pub struct Model {
     pub routes: Vec<Route>,
     /// Services, in the order of the files. Names are unique.
     pub services: Vec<Service>,
+    /// Policies, in the order of the files. Names are unique.
+    #[serde(default)]
+    pub policies: Vec<Policy>,
 }
 
 /// Index of a listener in [`Model::listeners`].
@@ -55,3 +64,11 @@ pub struct ListenerId(pub usize);
 /// Index of a service in [`Model::services`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ServiceId(pub usize);
+
+/// Index of a route in [`Model::routes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RouteId(pub usize);
+
+/// Index of a policy in [`Model::policies`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PolicyId(pub usize);

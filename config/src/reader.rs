@@ -294,6 +294,8 @@ impl<'de> SeqAccess<'de> for SlotParts<'_> {
             let id: U32Deserializer<Refusal> = self.reader.node.0.into_deserializer();
             return seed.deserialize(id).map(Some);
         }
-        seed.deserialize(self.reader).map(Some)
+        // A slot takes any refusal for one that was told, those too that a type makes without asking the reader.
+        let value = seed.deserialize(self.reader);
+        value.map(Some).map_err(|refusal| self.reader.report(refusal))
     }
 }

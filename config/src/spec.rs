@@ -10,6 +10,7 @@ mod listener;
 mod matching;
 mod notation;
 mod path;
+mod policy;
 mod process;
 mod retry;
 mod route;
@@ -23,6 +24,7 @@ use serde::Deserialize;
 pub(crate) use health::{Health, HttpCheck};
 pub(crate) use listener::{EncodedSlashes, Listener, ListenerLimits, ListenerTimeouts, PathPolicy};
 pub(crate) use matching::{Match, PathMatch, StringMatch};
+pub(crate) use policy::{ConditionOf, OperationOf, Peer, Policy, PolicyAction, PolicyTarget, SourceOf};
 pub(crate) use process::{AccessLog, Admin, Drain, Limits, LogOutput, Workers};
 pub(crate) use retry::Retry;
 pub(crate) use route::{
@@ -61,4 +63,6 @@ pub(crate) struct Document {
     pub(crate) routes: Slot<List<Route>>,
     /// What requests are sent to.
     pub(crate) services: Slot<List<Service>>,
+    /// Who may ask for what.
+    pub(crate) policies: Slot<List<Policy>>,
 }

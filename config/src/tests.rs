@@ -76,6 +76,27 @@ fn dangling_names_are_reported_with_the_one_that_was_meant() {
 }
 
 #[test]
+fn policies_name_what_is_there() {
+    let policy = "policies:\n- { name: p, action: deny, target: { listeners: [wbe], routes: [r, s], services: [reviws] } }\n";
+    let routes = "routes: [{ name: r, rules: [{ backends: [{ service: reviews }] }] }]\n";
+    assert_eq!(
+        problems(&format!("{BASE}{routes}{policy}")),
+        [
+            "5:50: policies[0].target.listeners[0]: there is no listener `wbe` (did you mean \"web\"?)",
+            "5:68: policies[0].target.routes[1]: there is no route `s` (did you mean \"r\"?)",
+            "5:83: policies[0].target.services[0]: there is no service `reviws` (did you mean \"reviews\"?)",
+        ]
+    );
+    let nested = "policies: [{ name: p, action: deny, from: [{ not: { not: { cidrs: [10.0.0.1] } } }] }]";
+    assert_eq!(
+        problems(&format!("{BASE}{nested}")),
+        ["3:58: policies[0].from[0].not.not: expected no `not` within `not`"]
+    );
+    let model = Model::from_yaml(&format!("{BASE}policies: [{{ name: p, action: deny }}]")).unwrap();
+    assert_eq!(model.policies[0].target.listeners, [model::ListenerId(0)]);
+}
+
+#[test]
 fn names_are_found_across_files_whatever_their_order() {
     let routes = source(
         "a",
@@ -199,6 +220,8 @@ routes:
   rules:
   - matches: [{ path: { exact: /x } }]
     backends: [{ service: used }]
+policies:
+- { name: seen, action: audit, dryRun: true }
 ";
     assert_eq!(
         warnings(text),
@@ -216,6 +239,7 @@ routes:
             "19:5: routes[0].rules[2].matches: an encoded slash is refused: its listener lacks `path: { encodedSlashes: keep }`",
             "20:5: routes[0].rules[2].timeouts: no backend is asked, so this does nothing",
             "24:5: routes[1].rules[0]: `rule-1` never gets a request: earlier rules take all it matches",
+            "27:32: policies[0].dryRun: a policy that audits decides nothing anyway",
         ]
     );
 }

@@ -38,6 +38,7 @@ mod tests {
                 "headers-and-redirects.yaml",
                 "health-checks.yaml",
                 "minimal.yaml",
+                "policies.yaml",
                 "sidecar.yaml"
             ]
         );

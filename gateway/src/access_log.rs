@@ -42,6 +42,8 @@ pub struct Entry<'a> {
     pub status: Option<u16>,
     /// Why the gateway answered by itself, or cut the answer.
     pub reason: Option<Reason<'a>>,
+    /// Policies that audit it, or run dry and would have let it pass or denied it.
+    pub policies: &'a [Noted<'a>],
     /// From the end of the request's head to the end of its response.
     pub duration: Duration,
     /// From the pick of the last endpoint to the end of its response's head.
@@ -73,6 +75,15 @@ pub struct Reason<'a> {
     pub name: &'a str,
     /// After a colon: the rule of a bad request, the policy that denied.
     pub detail: Option<&'a str>,
+}
+
+/// What a policy that decided nothing has to tell, such as `dry_run_deny:admins`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Noted<'a> {
+    /// From the closed list.
+    pub decision: &'static str,
+    /// Its name.
+    pub policy: &'a str,
 }
 
 /// A worker's side of the log. Dropping it hands on what it holds.

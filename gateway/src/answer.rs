@@ -25,6 +25,7 @@ pub const fn to(failure: Failure) -> Option<Answer> {
         Failure::ClientTimeout => (408, "the request took too long to arrive\n", true),
         Failure::ClientGone => return None,
         Failure::NoRoute => (404, "no route takes this request\n", false),
+        Failure::Denied(_) => (403, "a policy denies this request\n", false),
         Failure::NoEndpoint => (503, "no backend is available\n", false),
         Failure::ConnectFailed => (503, "the backend could not be reached\n", false),
         Failure::Overloaded => (503, "too many requests in flight\n", false),
@@ -51,6 +52,8 @@ const fn bad_request_text(status: u16) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use sluice_config::model::PolicyId;
+
     use super::{Failure, to};
 
     #[test]
@@ -72,6 +75,7 @@ mod tests {
         );
         assert_eq!(status(Failure::BodyTooLarge), Some(413));
         assert_eq!(status(Failure::NoRoute), Some(404));
+        assert_eq!(status(Failure::Denied(PolicyId(0))), Some(403));
         assert_eq!(status(Failure::NoEndpoint), Some(503));
         assert_eq!(status(Failure::ConnectFailed), Some(503));
         assert_eq!(status(Failure::Overloaded), Some(503));

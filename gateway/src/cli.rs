@@ -13,6 +13,7 @@ use std::{
     env,
     ffi::OsString,
     io::{self, Write as _},
+    net::IpAddr,
     num::NonZeroU16,
     path::{self, PathBuf},
     process::ExitCode,
@@ -22,7 +23,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use sluice_io::DriverChoice;
 use thiserror::Error;
 
-use crate::app::{self, INHERIT, Program, Supervisor};
+use crate::{
+    admin::explain::Question,
+    app::{self, INHERIT, Program, Supervisor},
+};
 use log::{Format, Log};
 
 /// A high-performance HTTP gateway: one binary, one YAML, reloaded while it runs.
@@ -55,6 +59,12 @@ enum Command {
         /// Only on this listener [default: those with the port of the URL, else all]
         #[arg(long)]
         listener: Option<String>,
+        /// As a peer with this SPIFFE ID [default: without an identity]
+        #[arg(long, value_name = "ID")]
+        spiffe: Option<String>,
+        /// From this address [default: 127.0.0.1]
+        #[arg(long, value_name = "ADDRESS")]
+        source: Option<IpAddr>,
         /// As JSON
         #[arg(long)]
         json: bool,
@@ -205,8 +215,20 @@ fn dispatch(command: Command, arguments: Vec<OsString>) -> Result<(), Failure> {
             request,
             headers,
             listener,
+            spiffe,
+            source,
             json,
-        } => check::explain(&path, &request, headers, listener, json),
+        } => {
+            let mut question = Question {
+                headers,
+                listener,
+                spiffe,
+                source,
+                ..Question::default()
+            };
+            question.ask(&request);
+            check::explain(&path, &question, json)
+        }
         Command::Diff {
             path, new: Some(new), ..
         } => diff::between(&path, &new),

@@ -3,6 +3,7 @@
 //! Owns [`Failure`]: whose fault, what kind, and its name in the access log. Refuses to know what the client is
 //! told: that is `answer`'s.
 
+use sluice_config::model::PolicyId;
 use thiserror::Error;
 
 /// Why a request did not go well.
@@ -28,6 +29,9 @@ pub enum Failure {
     /// No rule takes this request.
     #[error("no route")]
     NoRoute,
+    /// A policy denies it.
+    #[error("denied by a policy")]
+    Denied(PolicyId),
     /// The service has no endpoint, or the split has no weight.
     #[error("no endpoint")]
     NoEndpoint,
@@ -73,16 +77,20 @@ impl Failure {
             Self::BadRequest { .. } | Self::BodyTooLarge | Self::ClientTimeout | Self::ClientGone => {
                 Side::Downstream
             }
-            Self::NoRoute | Self::NoEndpoint | Self::Overloaded | Self::RequestTimeout | Self::Internal => {
-                Side::Gateway
-            }
+            Self::NoRoute
+            | Self::Denied(_)
+            | Self::NoEndpoint
+            | Self::Overloaded
+            | Self::RequestTimeout
+            | Self::Internal => Side::Gateway,
             Self::ConnectFailed | Self::UpstreamProtocol(_) | Self::UpstreamReset | Self::BackendTimeout => {
                 Side::Upstream
             }
         }
     }
 
-    /// Its name in the access log, and what it is about where one name covers several rules.
+    /// Its name in the access log, and what it is about where one name covers several rules. Which policy denied a
+    /// request stands there too, but its name is the configuration's to tell.
     #[must_use]
     pub const fn reason(self) -> (&'static str, Option<&'static str>) {
         match self {
@@ -95,6 +103,7 @@ impl Failure {
             Self::ClientTimeout => ("client_timeout", None),
             Self::ClientGone => ("client_gone", None),
             Self::NoRoute => ("no_route", None),
+            Self::Denied(_) => ("denied", None),
             Self::NoEndpoint => ("no_endpoint", None),
             Self::ConnectFailed => ("connect_failed", None),
             Self::Overloaded => ("overloaded", None),

@@ -1,10 +1,11 @@
-//! One request, told from top to bottom: route, limit, pick, send, retry, answer.
+//! One request, told from top to bottom: route, authorize, limit, pick, send, retry, answer.
 //!
 //! Owns the order of these steps. Each decision is `sluice_routing`'s, each byte `http`'s and `wire`'s, each
 //! connection `upstream`'s.
 
 mod account;
 mod attempt;
+mod authorize;
 mod client;
 mod context;
 mod current;
@@ -100,17 +101,23 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// Route, then act as the rule says.
+    /// Route, authorize, then act as the rule says.
     async fn respond(&mut self) -> Result<Next, Failure> {
         if self.context.pressure() == Pressure::Out {
             return Err(Failure::Overloaded);
         }
         let snapshot = &self.current.snapshot;
         let listener = &snapshot.listeners[self.client.listener.0];
-        let found = listener.table.find(&self.heads.request).ok_or(Failure::NoRoute)?;
-        let index = snapshot.rule_index(&found);
+        let found = listener.table.find(&self.view());
+        let rule = found.map(|found| (found, snapshot.rule_index(&found)));
+        if let Some((_, index)) = rule {
+            self.account.routed(&snapshot.rules[index]);
+        }
+        // Asked first, so that who is denied does not learn which routes there are.
+        self.authorize(&listener.policies, None)?;
+        let (found, index) = rule.ok_or(Failure::NoRoute)?;
         let rule = &snapshot.rules[index];
-        self.account.routed(rule);
+        self.authorize(&snapshot.routes[found.route], None)?;
         self.client
             .limit_body(self.heads.request.framing(), listener.settings.body_bytes_max)?;
         match &rule.action {
@@ -138,6 +145,7 @@ impl<'a> Exchange<'a> {
                 let share = self.choose(split, sticky.as_ref(), index)?;
                 self.account.shared(self.current, share);
                 let plan = Plan::new(&self.heads.request, rewrite.as_ref(), found.prefix_bytes, share);
+                self.authorize(&snapshot.services[share.service.0].policies, Some(&plan))?;
                 self.forward(rule, index, &plan).await
             }
         }

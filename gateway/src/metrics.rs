@@ -20,8 +20,8 @@ use std::{
 
 pub use registry::{ControlMetrics, Registry};
 pub use series::{
-    CheckResult, EndpointMetrics, ListenerMetrics, RequestCounters, RetryCounters, RetryOutcome,
-    ServiceMetrics, WorkerMetrics,
+    CheckResult, EndpointMetrics, ListenerMetrics, PolicyCounters, RequestCounters, RetryCounters,
+    RetryOutcome, ServiceMetrics, WorkerMetrics,
 };
 
 /// A number that only grows. One thread writes it, any thread may read it.

@@ -12,13 +12,17 @@ use std::{
     sync::Arc,
 };
 
-use sluice_config::{Model, model::ListenerId};
+use sluice_config::{
+    Model,
+    model::{ListenerId, RouteId, ServiceId},
+};
+use sluice_routing::authorize::Policies;
 
 pub use listener::Listener;
 pub use rule::{Action, Backend, Rule, Served, Split};
 pub use service::{Endpoint, Service};
 
-use crate::metrics::{PerWorker, Registry, RequestCounters};
+use crate::metrics::{PerWorker, PolicyCounters, Registry, RequestCounters};
 
 /// One compiled configuration.
 pub struct Snapshot {
@@ -32,6 +36,10 @@ pub struct Snapshot {
     pub rules: Vec<Rule>,
     /// By `ServiceId`.
     pub services: Vec<Service>,
+    /// What is asked of the requests of each route, by `RouteId`.
+    pub routes: Vec<Policies>,
+    /// Counters of decisions, by `PolicyId`.
+    pub policies: Vec<PerWorker<PolicyCounters>>,
     /// Index in `rules` of the first rule of each route.
     first_rule: Vec<usize>,
 }
@@ -52,10 +60,16 @@ pub fn compile(
     let listeners = (0..model.listeners.len())
         .map(|id| Listener::compile(&model, ListenerId(id), registry))
         .collect();
-    let services = model
-        .services
+    let services = (0..model.services.len())
+        .map(|id| Service::compile(&model, ServiceId(id), resolved, &is_up, registry))
+        .collect();
+    let routes = (0..model.routes.len())
+        .map(|id| Policies::compile(&model, |target| target.routes.contains(&RouteId(id))))
+        .collect();
+    let policies = model
+        .policies
         .iter()
-        .map(|service| Service::compile(service, resolved, &is_up, registry))
+        .map(|policy| registry.policy(policy.name.as_str()))
         .collect();
     let mut rules = Vec::new();
     let mut first_rule = Vec::with_capacity(model.routes.len());
@@ -73,6 +87,8 @@ pub fn compile(
         listeners,
         rules,
         services,
+        routes,
+        policies,
         first_rule,
         model,
     }

@@ -90,6 +90,15 @@ impl HeaderEdits {
     }
 }
 
+/// The host of an `authority` as the configuration writes it, without the port it may have.
+#[must_use]
+pub fn host_of(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, _)) if !authority.ends_with(']') => host,
+        _ => authority,
+    }
+}
+
 /// The path that replaces `path` (in normal form, without the query), of which the matched prefix covers
 /// `prefix_bytes` bytes.
 ///

@@ -1,8 +1,9 @@
-//! Decisions: which rule takes a request, which backend, which endpoint, whether to try again.
+//! Decisions: which rule takes a request, whether it may pass, which backend, which endpoint, whether to try again.
 //!
-//! Owns matching, filters, splits, balancing, retry, ejection, health and overload. Refuses I/O, clocks and async: it computes
-//! from its arguments alone.
+//! Owns matching, policies, filters, splits, balancing, retry, ejection, health and overload. Refuses I/O, clocks and
+//! async: it computes from its arguments alone.
 
+pub mod authorize;
 pub mod balance;
 pub mod filter;
 pub mod health;
@@ -14,4 +15,4 @@ pub mod split;
 pub mod table;
 mod turns;
 
-pub use request::RequestView;
+pub use request::{Arrival, RequestView};

@@ -3,7 +3,9 @@
 //! Owns the one view of a request that every test reads through, so that routing knows no message type. Refuses
 //! to parse: whoever implements the view has normalised host and path already.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, net::IpAddr};
+
+use sluice_config::model::SpiffeId;
 
 /// A request as the rules see it.
 pub trait RequestView {
@@ -21,4 +23,36 @@ pub trait RequestView {
 
     /// The value of the field `name` (lower case); several values are joined by `, ` (RFC 9110 5.3).
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>>;
+
+    /// How it arrived. Asked for only where a rule or a policy needs it.
+    fn arrival(&self) -> Arrival<'_>;
+}
+
+/// How a request arrived: what its connection tells of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival<'r> {
+    /// Who the peer has proved to be by a certificate that was verified; `None` on plaintext.
+    pub identity: Option<SpiffeId<'r>>,
+    /// Where the connection came from; IPv4 as IPv4.
+    pub peer: IpAddr,
+    /// The client behind proxies that are trusted; without one the peer.
+    pub client: IpAddr,
+    /// The listener's.
+    pub port: u16,
+    /// The server name of the TLS hello, lower case; `None` on plaintext.
+    pub sni: Option<&'r str>,
+}
+
+impl Arrival<'_> {
+    /// From `peer` itself, on plaintext.
+    #[must_use]
+    pub const fn plain(peer: IpAddr, port: u16) -> Self {
+        Self {
+            identity: None,
+            peer,
+            client: peer,
+            port,
+            sni: None,
+        }
+    }
 }

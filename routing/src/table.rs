@@ -5,9 +5,10 @@
 //!
 //! The order is Gateway API's (HTTPRoute, "matches"): an exact host before a wildcard, a longer wildcard before a
 //! shorter, any host last; then an exact path, a regular expression, the longest prefix; then a match that names
-//! a method; then more header tests; then more query tests; then the order in the configuration. Two things Gateway
-//! API leaves open are settled so: a regular expression stands between exact and prefix, the one with the longer
-//! source first; and a host whose rules all fail passes the request on to less specific hosts.
+//! a method; then one that names peers; then more header tests; then more query tests; then the order in the
+//! configuration. What Gateway API leaves open is settled so: a regular expression stands between exact and prefix, the
+//! one with the longer source first; a host whose rules all fail passes the request on to less specific hosts; and
+//! peers, which it does not know, stand where they do.
 //!
 //! A rule takes part once for each of its hosts and matches: each such pair is a *candidate*. Candidates lie sorted
 //! by precedence, so those that share a host and a path are neighbours; a trie over hosts and path elements leads to
@@ -16,7 +17,7 @@
 //! decoded value of a query parameter that holds escapes.
 
 mod compile;
-mod condition;
+pub(crate) mod condition;
 mod explain;
 mod query;
 mod trie;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    model::{Action, Match, Model, PathMatch, RetryOn, Route, Rule},
+    model::{Action, Match, Model, PathMatch, PolicyAction, RetryOn, Route, Rule},
     problem::Findings,
     spec::{Document, Slot},
     tree::{NodeId, Tree},
@@ -17,6 +17,7 @@ pub(super) fn lint(model: &Model, documents: &[(NodeId, Document)], tree: &Tree,
     let mut lint = Lint { tree, findings };
     lint.process(model, documents);
     lint.unused(model, documents);
+    lint.policies(model, documents);
     let mut seen = Seen::default();
     for (route, spec) in model
         .routes
@@ -105,6 +106,15 @@ impl Lint<'_> {
             if !used.contains(&index) {
                 self.findings
                     .warn(at, format!("no rule sends to the service `{}`", service.name));
+            }
+        }
+    }
+
+    fn policies(&mut self, model: &Model, documents: &[(NodeId, Document)]) {
+        let nodes = nodes(documents, |document| document.policies.items());
+        for (policy, at) in model.policies.iter().zip(nodes) {
+            if policy.action == PolicyAction::Audit && policy.dry_run {
+                self.warn(at, "dryRun", "a policy that audits decides nothing anyway");
             }
         }
     }

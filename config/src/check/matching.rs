@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Checker, each};
 use crate::{
-    model::{FieldMatch, HeaderName, Match, PathMatch, StringMatch},
+    model::{FieldMatch, HeaderName, Match, PathMatch, Peer, StringMatch},
     spec::{self, Slot, Table, Written},
     tree::NodeId,
 };
@@ -13,15 +13,28 @@ impl Checker<'_> {
     pub(super) fn matching(&mut self, spec: &spec::Match) -> Option<Match> {
         let headers = self.headers(&spec.headers);
         let query = field_matches(&spec.query, |name| name.0.0.clone());
+        let peer = match &spec.peer {
+            Slot::Absent => Some(None),
+            Slot::Wrong(_) => None,
+            Slot::Given(at, peer) => self.peer(*at, peer).map(Some),
+        };
         Some(Match {
             path: spec.path.read_or(None, |path| Some(path_match(path)))?,
             method: spec.method.read_or(None, |method| Some(method.0.0.clone()))?,
             headers: headers?,
             query: query?,
+            peer: peer?,
         })
     }
 
-    fn headers(
+    fn peer(&mut self, at: NodeId, spec: &spec::Peer) -> Option<Peer> {
+        self.required(at, "spiffe", &spec.spiffe)?;
+        let spiffe = each(spec.spiffe.items(), |_, pattern| Some(pattern.0.clone()))?;
+        Some(Peer { spiffe })
+    }
+
+    /// Header fields by name, each name once.
+    pub(super) fn headers(
         &mut self,
         table: &Slot<Table<Written<HeaderName>, spec::StringMatch>>,
     ) -> Option<Vec<FieldMatch<HeaderName>>> {

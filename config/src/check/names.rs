@@ -69,19 +69,32 @@ impl Names {
 impl Checker<'_> {
     /// The index of the service that `name`, written at `at`, names.
     pub(super) fn service_named(&mut self, at: NodeId, name: &Name) -> Option<usize> {
-        let found = self.services.by_name.get(name).map(|(index, _)| *index);
-        if found.is_none() && self.services.is_whole {
-            let what = dangling("service", name, &self.services, &mut self.suggestions_left);
-            self.findings.error(at, what);
-        }
-        found
+        self.named("service", |checker| &checker.services, at, name)
     }
 
     /// The index of the listener that `name`, written at `at`, names.
     pub(super) fn listener_named(&mut self, at: NodeId, name: &Name) -> Option<usize> {
-        let found = self.listeners.by_name.get(name).map(|(index, _)| *index);
-        if found.is_none() && self.listeners.is_whole {
-            let what = dangling("listener", name, &self.listeners, &mut self.suggestions_left);
+        self.named("listener", |checker| &checker.listeners, at, name)
+    }
+
+    /// The index of the route that `name`, written at `at`, names.
+    pub(super) fn route_named(&mut self, at: NodeId, name: &Name) -> Option<usize> {
+        self.named("route", |checker| &checker.routes, at, name)
+    }
+
+    fn named(
+        &mut self,
+        kind: &str,
+        names: impl Fn(&Self) -> &Names,
+        at: NodeId,
+        name: &Name,
+    ) -> Option<usize> {
+        let known = names(self);
+        let found = known.by_name.get(name).map(|(index, _)| *index);
+        if found.is_none() && known.is_whole {
+            let mut suggestions_left = self.suggestions_left;
+            let what = dangling(kind, name, names(self), &mut suggestions_left);
+            self.suggestions_left = suggestions_left;
             self.findings.error(at, what);
         }
         found

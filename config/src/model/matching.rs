@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::value::{HeaderName, Pattern};
+use super::{
+    identity::SpiffePattern,
+    value::{HeaderName, Pattern},
+};
 
 /// One alternative of a rule: every part given must hold.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -15,6 +18,15 @@ pub struct Match {
     pub headers: Vec<FieldMatch<HeaderName>>,
     /// Query parameters, percent-decoded; the first of a name counts.
     pub query: Vec<FieldMatch<String>>,
+    /// Who the peer has proved to be; absent matches any, and one that has proved nothing.
+    pub peer: Option<Peer>,
+}
+
+/// Who a peer must be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// Any of these; never empty.
+    pub spiffe: Vec<SpiffePattern>,
 }
 
 /// How a path matches.

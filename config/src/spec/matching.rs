@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Slot, Table, Written,
+    Peer, Slot, Table, Written,
     notation::{Method, Text},
     path::Path,
     scalar::Flag,
@@ -17,7 +17,7 @@ use crate::model::{HeaderName, Pattern};
     default,
     rename_all = "camelCase",
     deny_unknown_fields,
-    expecting = "a match, a map of `path`, `method`, `headers`, `query`"
+    expecting = "a match, a map of `path`, `method`, `headers`, `query`, `peer`"
 )]
 pub(crate) struct Match {
     /// The path in its normal form, without the query.
@@ -28,6 +28,8 @@ pub(crate) struct Match {
     pub(crate) headers: Slot<Table<Written<HeaderName>, StringMatch>>,
     /// Query parameters by name, percent-decoded; the first of a name counts.
     pub(crate) query: Slot<Table<Written<Text>, StringMatch>>,
+    /// Who the peer has proved to be by its certificate.
+    pub(crate) peer: Slot<Peer>,
 }
 
 /// How a path matches.

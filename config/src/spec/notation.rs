@@ -9,7 +9,8 @@ use ipnet::IpNet;
 
 use super::{path::Path, scalar::Notation};
 use crate::model::{
-    Address, HeaderName, HeaderValue, HostPattern, Millis, Name, Pattern,
+    Address, Glob, HeaderName, HeaderValue, HostPattern, Millis, Name, PathPattern, Pattern, ServiceAccount,
+    SpiffePattern,
     value::{Invalid, check_token, host_text},
 };
 
@@ -129,6 +130,30 @@ notation!(
     "Target",
     "a path with or without a query, such as `/healthz`",
     r"^/([A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*$"
+);
+notation!(
+    PathPattern,
+    "PathPattern",
+    "a path such as `/api`, `/api/*` or `/api/{*}/x`",
+    r"^[/*][!-~]*$"
+);
+notation!(
+    SpiffePattern,
+    "SpiffePattern",
+    "a SPIFFE ID such as `spiffe://example.org/ns/*/sa/web`",
+    r"^spiffe://[!-~]+$"
+);
+notation!(
+    Glob,
+    "Glob",
+    "a name with or without a `*`",
+    r"^[A-Za-z0-9._*-]+$"
+);
+notation!(
+    ServiceAccount,
+    "ServiceAccount",
+    "a service account such as `web` or `default/web`",
+    r"^([A-Za-z0-9._*-]+/)?[A-Za-z0-9._*-]+$"
 );
 notation!(Text, "Text", "text", "^");
 

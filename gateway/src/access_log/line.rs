@@ -42,6 +42,21 @@ pub(super) fn write(line: &mut Vec<u8>, stamp: &Stamp, entry: &Entry<'_>) {
             }
         });
     }
+    if !entry.policies.is_empty() {
+        key(line, "policies");
+        line.push(b'[');
+        for (index, noted) in entry.policies.iter().enumerate() {
+            if index > 0 {
+                line.push(b',');
+            }
+            quoted(line, |line| {
+                escape(line, noted.decision.as_bytes());
+                line.push(b':');
+                escape(line, noted.policy.as_bytes());
+            });
+        }
+        line.push(b']');
+    }
     milliseconds(line, "duration_ms", entry.duration);
     if let Some(upstream) = entry.upstream {
         milliseconds(line, "upstream_ms", upstream);

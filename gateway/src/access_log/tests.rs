@@ -21,6 +21,7 @@ fn entry<'a>() -> Entry<'a> {
         path: b"/api?x=1",
         status: Some(200),
         reason: None,
+        policies: &[],
         duration: Duration::from_micros(12_034),
         upstream: Some(Duration::from_micros(9_999)),
         attempts: 1,
@@ -41,6 +42,23 @@ fn line(entry: &Entry<'_>) -> String {
     let mut bytes = Vec::new();
     line::write(&mut bytes, &stamp, entry);
     String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn what_policies_noted_is_a_list() {
+    let policies = ["audit", "dry_run_deny"].map(|decision| Noted {
+        decision,
+        policy: "admins",
+    });
+    let line = line(&Entry {
+        policies: &policies,
+        ..entry()
+    });
+    let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(
+        value["policies"],
+        serde_json::json!(["audit:admins", "dry_run_deny:admins"])
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Owns the question and the answer, for `/explain` and `sluice explain` alike. Refuses to decide anything: the head is
 //! read by the code that reads a client's, and the rules are tried by the table that routes.
 
+mod policies;
 mod question;
 mod text;
 mod words;
@@ -19,12 +20,15 @@ use sluice_routing::{
     table::{Considered, RouteTable, Test, Verdict},
 };
 
+pub(crate) use policies::action;
 pub(crate) use text::percent;
 
+pub use policies::{AtPlace, Judged};
 pub use question::{Question, QuestionError};
-use question::{Url, arrivals};
 
 use crate::http::{Progress, RequestHead, RequestLimits, Scan};
+use policies::Told;
+use question::{Url, arrivals};
 
 /// What would become of a request.
 #[derive(Debug, Clone, Serialize)]
@@ -68,6 +72,10 @@ pub enum Outcome {
         path: String,
         /// In order of precedence.
         rules: Vec<Tried>,
+        /// Who asks, as rules and policies see it.
+        source: String,
+        /// Where policies are asked, in this order; all must let it pass.
+        policies: Vec<AtPlace>,
         /// `None`: 404.
         chosen: Option<Box<Chosen>>,
     },
@@ -139,12 +147,13 @@ pub struct Share {
 pub fn explain(model: &Model, question: &Question) -> Result<Explanation, QuestionError> {
     let url = Url::parse(&question.url)?;
     let head = url.head(question)?;
+    let told = Told::of(question, url.is_tls)?;
     let listeners = arrivals(model, question, url.port)?;
     let listeners = listeners
         .into_iter()
         .map(|id| {
             let listener = &model.listeners[id.0];
-            let outcome = outcome(model, id, &head);
+            let outcome = outcome(model, id, &head, &told);
             OnListener {
                 listener: listener.name.as_str().to_owned(),
                 bind: listener.bind,
@@ -159,7 +168,7 @@ pub fn explain(model: &Model, question: &Question) -> Result<Explanation, Questi
     })
 }
 
-fn outcome(model: &Model, id: ListenerId, bytes: &[u8]) -> Outcome {
+fn outcome(model: &Model, id: ListenerId, bytes: &[u8], told: &Told<'_>) -> Outcome {
     let listener = &model.listeners[id.0];
     let mut head = RequestHead::default();
     match head.parse(bytes, &mut Scan::default(), &RequestLimits::from(listener)) {
@@ -174,30 +183,34 @@ fn outcome(model: &Model, id: ListenerId, bytes: &[u8]) -> Outcome {
         },
         Ok(Progress::Complete { .. }) => {
             let table = RouteTable::compile(model, id);
-            let considered = table.explain(&head);
-            let chosen = table.find(&head).map(|found| {
+            let request = told.by(&mut head, listener);
+            let considered = table.explain(&request);
+            let found = table.find(&request);
+            let chosen = found.map(|found| {
                 let rule = &model.routes[found.route].rules[found.rule];
                 Box::new(chosen(
                     model,
                     listener,
                     found.route,
                     rule,
-                    &head,
+                    request.head,
                     found.prefix_bytes,
                 ))
             });
-            let rules = considered.iter().map(|one| tried(model, one, &head)).collect();
+            let rules = considered.iter().map(|one| tried(model, one, &request)).collect();
             Outcome::Tried {
-                host: head.host().to_owned(),
-                path: head.path().to_owned(),
+                host: request.head.host().to_owned(),
+                path: request.head.path().to_owned(),
                 rules,
+                source: policies::source(&request),
+                policies: policies::asked(model, id, found, &request),
                 chosen,
             }
         }
     }
 }
 
-fn tried(model: &Model, considered: &Considered<'_>, head: &RequestHead) -> Tried {
+fn tried(model: &Model, considered: &Considered<'_>, request: &policies::View<'_>) -> Tried {
     let route = &model.routes[considered.route];
     let rule = &route.rules[considered.rule];
     let matched = considered.match_index.map(|index| &rule.matches[index]);
@@ -211,7 +224,7 @@ fn tried(model: &Model, considered: &Considered<'_>, head: &RequestHead) -> Trie
         rule: rule.name.as_str().to_owned(),
         asks: words::asks(considered.host, matched),
         verdict,
-        because: failed.map(|test| words::because(&test, matched, head)),
+        because: failed.map(|test| words::because(&test, matched, request)),
         other_host: matches!(failed, Some(Test::Host)),
     }
 }

@@ -3,7 +3,7 @@
 //! Owns the table of paths and the JSON of `/config`. Refuses connections and bodies of requests: none of its paths
 //! reads one.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{net::IpAddr, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -154,6 +154,8 @@ fn explanation<B>(request: &Request<B>, view: &View) -> Response<Full<Bytes>> {
             ("method", _) => question.method = value,
             ("url", _) => question.url = value,
             ("listener", _) => question.listener = Some(value),
+            ("spiffe", _) => question.spiffe = Some(value),
+            ("source", _) if value.parse::<IpAddr>().is_ok() => question.source = value.parse().ok(),
             ("format", _) => json = value == "json",
             ("header", Some((name, value))) => {
                 question

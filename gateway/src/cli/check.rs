@@ -34,8 +34,13 @@ pub(super) fn load(paths: &[PathBuf]) -> Result<Model, Failure> {
 pub(super) fn check(paths: &[PathBuf]) -> Result<(), Failure> {
     let model = load(paths)?;
     let rules: usize = model.routes.iter().map(|route| route.rules.len()).sum();
+    let policies = match model.policies.len() {
+        0 => String::new(),
+        1 => ", 1 policy".to_owned(),
+        number => format!(", {number} policies"),
+    };
     print(&format!(
-        "good: {}, {} with {}, {}",
+        "good: {}, {} with {}, {}{policies}",
         count(model.listeners.len(), "listener"),
         count(model.routes.len(), "route"),
         count(rules, "rule"),
@@ -48,22 +53,9 @@ fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-pub(super) fn explain(
-    path: &Path,
-    request: &str,
-    headers: Vec<(String, String)>,
-    listener: Option<String>,
-    json: bool,
-) -> Result<(), Failure> {
+pub(super) fn explain(path: &Path, question: &Question, json: bool) -> Result<(), Failure> {
     let model = load(&[path.to_owned()])?;
-    let mut question = Question {
-        headers,
-        listener,
-        ..Question::default()
-    };
-    question.ask(request);
-    let explanation =
-        explain_request(&model, &question).map_err(|error| Failure::Usage(error.to_string()))?;
+    let explanation = explain_request(&model, question).map_err(|error| Failure::Usage(error.to_string()))?;
     if json {
         let text = serde_json::to_string_pretty(&explanation);
         print(&text.map_err(|error| Failure::Run(error.to_string()))?);

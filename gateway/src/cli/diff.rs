@@ -4,6 +4,7 @@
 //! mean the same do not differ.
 
 mod fields;
+mod policies;
 mod routes;
 
 use std::{
@@ -85,6 +86,7 @@ fn diff(old: &Model, new: &Model) -> String {
         ("listeners", listeners(old, new)),
         ("routes", routes::changes(old, new)),
         ("services", services(old, new)),
+        ("policies", policies::changes(old, new)),
     ];
     let text: String = sections
         .into_iter()

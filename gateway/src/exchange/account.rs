@@ -6,15 +6,16 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use sluice_config::model::ListenerId;
+use sluice_config::model::{ListenerId, PolicyId};
+use sluice_routing::authorize::Decision;
 
 use super::{Client, Context, Current};
 use crate::{
-    access_log::{Entry, Reason},
+    access_log::{Entry, Noted, Reason},
     error::Failure,
     http::{Forwarded, Known, RequestHead, RequestId, Scheme, Version},
     metrics::{PerWorker, RequestCounters, RetryOutcome},
-    snapshot::{Backend, Listener, Rule, Served},
+    snapshot::{Backend, Listener, Rule, Served, Snapshot},
 };
 
 /// The notes of one request.
@@ -32,11 +33,13 @@ pub(super) struct Account<'a> {
     try_started: Option<Instant>,
     answered_at: Option<Instant>,
     served: Option<&'a PerWorker<RequestCounters>>,
-    listener: &'a Listener,
     listener_id: ListenerId,
     rule: Option<&'a Rule>,
     service: Option<&'a str>,
     failure: Option<Failure>,
+    /// For the log only.
+    noted: Vec<Noted<'a>>,
+    snapshot: &'a Snapshot,
     started: Instant,
     counted: bool,
     bytes_before: (u64, u64),
@@ -64,10 +67,11 @@ impl<'a> Account<'a> {
             served: Some(&listener.unrouted),
             forwarded: Forwarded::read(request, client.peer.ip(), trusted, Scheme::Http),
             made_id: OnceCell::new(),
-            listener,
             rule: None,
             service: None,
             failure: None,
+            noted: Vec::new(),
+            snapshot: &current.snapshot,
             started: context.io.now(),
             counted: false,
             bytes_before: client.bytes_before,
@@ -77,6 +81,28 @@ impl<'a> Account<'a> {
     /// A rule took it.
     pub(super) const fn routed(&mut self, rule: &'a Rule) {
         self.rule = Some(rule);
+    }
+
+    /// A policy did something, or, run dry, would have.
+    pub(super) fn decided(&mut self, context: &Context, policy: PolicyId, decision: Decision) {
+        self.snapshot.policies[policy.0]
+            .of(context.worker)
+            .count(decision);
+        let is_told = !matches!(decision, Decision::Allow | Decision::Deny);
+        if is_told && context.log.borrow().is_some() {
+            self.noted.push(Noted {
+                decision: decision.as_str(),
+                policy: self.policy_name(policy),
+            });
+        }
+    }
+
+    fn listener(&self) -> &'a Listener {
+        &self.snapshot.listeners[self.listener_id.0]
+    }
+
+    fn policy_name(&self, policy: PolicyId) -> &'a str {
+        self.snapshot.model.policies[policy.0].name.as_str()
     }
 
     /// A share of the rule's split took it.
@@ -118,7 +144,7 @@ impl<'a> Account<'a> {
         if std::mem::replace(&mut self.counted, true) {
             return;
         }
-        let metrics = self.listener.metrics.of(context.worker);
+        let metrics = self.listener().metrics.of(context.worker);
         metrics
             .request_duration
             .observe(context.io.now().saturating_duration_since(self.started));
@@ -134,7 +160,7 @@ impl<'a> Account<'a> {
     pub(super) fn close(mut self, context: &Context, client: &Client, request: &RequestHead) {
         self.count(context);
         let (received, sent) = client.wire.bytes();
-        let metrics = self.listener.metrics.of(context.worker);
+        let metrics = self.listener().metrics.of(context.worker);
         let (received, sent) = (received - self.bytes_before.0, sent - self.bytes_before.1);
         metrics.bytes_received.add(received);
         metrics.bytes_sent.add(sent);
@@ -157,7 +183,7 @@ impl<'a> Account<'a> {
             .unwrap_or_default();
         Entry {
             time: SystemTime::now(),
-            listener: self.listener.settings.name.as_str(),
+            listener: self.listener().settings.name.as_str(),
             route: self.rule.map(|rule| rule.route.as_str()),
             rule: self.rule.map(|rule| rule.name.as_str()),
             service: self.service,
@@ -168,8 +194,15 @@ impl<'a> Account<'a> {
             status: self.status,
             reason: self.failure.map(|failure| {
                 let (name, detail) = failure.reason();
-                Reason { name, detail }
+                match failure {
+                    Failure::Denied(policy) => Reason {
+                        name,
+                        detail: Some(self.policy_name(policy)),
+                    },
+                    _ => Reason { name, detail },
+                }
             }),
+            policies: &self.noted,
             duration,
             upstream: self
                 .answered_at

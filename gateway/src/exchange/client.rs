@@ -90,6 +90,18 @@ impl Client {
         }
     }
 
+    /// The SPIFFE ID it has proved by a certificate. On plaintext nobody proves anything.
+    #[must_use]
+    pub const fn identity(&self) -> Option<&str> {
+        None
+    }
+
+    /// The server name of its TLS hello, in lower case. On plaintext there is none.
+    #[must_use]
+    pub const fn server_name(&self) -> Option<&str> {
+        None
+    }
+
     /// Until when it is still believed to wait for its answer: for ever, unless it closes. A close of its sending side
     /// looks the same whether it still reads or has left, so it is given a while.
     ///

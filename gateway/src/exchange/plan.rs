@@ -38,6 +38,16 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// The path it is sent with.
+    pub(super) fn path<'p>(&'p self, request: &'p RequestHead) -> &'p str {
+        self.path.as_deref().unwrap_or_else(|| request.path())
+    }
+
+    /// The host it is sent with, without its port.
+    pub(super) fn host<'p>(&'p self, request: &'p RequestHead) -> &'p str {
+        self.host.map_or_else(|| request.host(), filter::host_of)
+    }
+
     /// Writes the head and begins the body.
     pub(super) fn write(
         &self,
@@ -64,7 +74,7 @@ impl<'a> Plan<'a> {
         };
         let framing = request.framing();
         let outgoing = OutgoingRequest {
-            path: self.path.as_deref().unwrap_or_else(|| request.path()),
+            path: self.path(request),
             host: self
                 .host
                 .or(own_host.as_deref())

@@ -6,7 +6,6 @@ use std::borrow::Cow;
 
 use httparse::Status;
 use memchr::memchr;
-use sluice_routing::RequestView;
 
 use super::{
     Framing, Progress, RequestLimits, Version,
@@ -319,28 +318,6 @@ impl RequestHead {
         let only = values.next().filter(|_| values.next().is_none());
         let known = only.is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"));
         known.then_some(true).ok_or(BadRequest::EXPECT)
-    }
-}
-
-impl RequestView for RequestHead {
-    fn host(&self) -> &str {
-        self.host()
-    }
-
-    fn method(&self) -> &str {
-        self.method()
-    }
-
-    fn path(&self) -> &str {
-        self.path()
-    }
-
-    fn query(&self) -> Option<&str> {
-        self.query()
-    }
-
-    fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        self.header(name)
     }
 }
 

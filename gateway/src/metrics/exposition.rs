@@ -5,6 +5,7 @@
 use std::{fmt, sync::Arc};
 
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
+use sluice_routing::authorize::Decision;
 
 use super::{
     Counter, Gauge,
@@ -214,6 +215,17 @@ fn decisions(page: &mut Page<'_>, tables: &Tables) -> fmt::Result {
                 ("service", service.as_str()),
             ];
             (labels, sum(series, |picks| picks))
+        }),
+    )?;
+    page.counters(
+        "sluice_policy_decisions_total",
+        "What policies did with requests, or, run dry, would have done.",
+        tables.policies.iter().flat_map(|([policy], series)| {
+            Decision::ALL.into_iter().filter_map(move |decision| {
+                let count = sum(series, |counters| &counters.by_decision[decision as usize]);
+                let labels = vec![("policy", policy.as_str()), ("decision", decision.as_str())];
+                (count > 0).then_some((labels, count))
+            })
         }),
     )
 }

@@ -9,8 +9,8 @@ use std::{
 };
 
 use super::{
-    Counter, EndpointMetrics, Gauge, ListenerMetrics, PerWorker, RequestCounters, RetryCounters,
-    ServiceMetrics, WorkerMetrics, exposition::Exposition,
+    Counter, EndpointMetrics, Gauge, ListenerMetrics, PerWorker, PolicyCounters, RequestCounters,
+    RetryCounters, ServiceMetrics, WorkerMetrics, exposition::Exposition,
 };
 use sluice_config::defaults::operations::SERIES_RELOADS_KEPT;
 
@@ -99,6 +99,12 @@ impl Registry {
         self.tables(|tables, workers| tables.retries.get_or_create([route], workers))
     }
 
+    /// Decisions of one policy.
+    #[must_use]
+    pub fn policy(&self, name: &str) -> PerWorker<PolicyCounters> {
+        self.tables(|tables, workers| tables.policies.get_or_create([name], workers))
+    }
+
     /// The workers' own.
     #[must_use]
     pub fn worker(&self) -> PerWorker<WorkerMetrics> {
@@ -127,6 +133,7 @@ impl Registry {
         tables.endpoints.retain_recent();
         tables.split_picks.retain_recent();
         tables.retries.retain_recent();
+        tables.policies.retain_recent();
     }
 
     /// The text of a scrape, in Prometheus' text format 0.0.4.
@@ -199,6 +206,7 @@ pub(super) struct Tables {
     pub(super) endpoints: Table<1, EndpointMetrics>,
     pub(super) split_picks: Table<3, Counter>,
     pub(super) retries: Table<1, RetryCounters>,
+    pub(super) policies: Table<1, PolicyCounters>,
 }
 
 /// Series of one kind by their label values, sorted so that two scrapes list them alike.

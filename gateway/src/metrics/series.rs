@@ -4,6 +4,8 @@
 
 use std::sync::OnceLock;
 
+use sluice_routing::authorize::Decision;
+
 use super::{Counter, Gauge, Histogram};
 
 /// Requests of one listener, route and service, by class of status.
@@ -140,6 +142,20 @@ impl RetryCounters {
     /// Counts one outcome.
     pub fn count(&self, outcome: RetryOutcome) {
         self.by_outcome[outcome as usize].inc();
+    }
+}
+
+/// Decisions of one policy.
+#[derive(Debug, Default)]
+pub struct PolicyCounters {
+    /// By [`Decision`].
+    pub by_decision: [Counter; Decision::ALL.len()],
+}
+
+impl PolicyCounters {
+    /// Counts one decision.
+    pub fn count(&self, decision: Decision) {
+        self.by_decision[decision as usize].inc();
     }
 }
 

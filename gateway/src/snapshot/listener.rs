@@ -1,7 +1,7 @@
 //! A listener as workers use it.
 
 use sluice_config::{Model, model::ListenerId};
-use sluice_routing::table::RouteTable;
+use sluice_routing::{authorize::Policies, table::RouteTable};
 
 use crate::metrics::{ListenerMetrics, PerWorker, Registry, RequestCounters};
 
@@ -13,6 +13,8 @@ pub struct Listener {
     pub settings: sluice_config::model::Listener,
     /// Its rules.
     pub table: RouteTable,
+    /// What is asked of its requests.
+    pub policies: Policies,
     /// Its counters.
     pub metrics: PerWorker<ListenerMetrics>,
     /// Counters of requests that no rule took.
@@ -25,6 +27,7 @@ impl Listener {
         Self {
             id,
             table: RouteTable::compile(model, id),
+            policies: Policies::compile(model, |target| target.listeners.contains(&id)),
             metrics: registry.listener(settings.name.as_str()),
             unrouted: registry.requests(settings.name.as_str(), "-", "-"),
             settings,

@@ -2,7 +2,11 @@
 
 use std::net::SocketAddr;
 
-use sluice_config::model::{self, Address};
+use sluice_config::{
+    Model,
+    model::{self, Address, ServiceId},
+};
+use sluice_routing::authorize::Policies;
 
 use super::Resolved;
 use crate::metrics::{PerWorker, Registry, ServiceMetrics};
@@ -13,6 +17,8 @@ pub struct Service {
     pub settings: model::Service,
     /// Where it is now; DNS names stand here as the addresses they have. Empty when none resolves.
     pub endpoints: Vec<Endpoint>,
+    /// What is asked of requests about to be sent to it.
+    pub policies: Policies,
     /// Its counters.
     pub metrics: PerWorker<ServiceMetrics>,
 }
@@ -30,11 +36,13 @@ pub struct Endpoint {
 
 impl Service {
     pub(super) fn compile(
-        settings: &model::Service,
+        model: &Model,
+        id: ServiceId,
         resolved: &Resolved,
         is_up: &impl Fn(&str, SocketAddr) -> bool,
         registry: &Registry,
     ) -> Self {
+        let settings = &model.services[id.0];
         let name = settings.name.as_str();
         let mut endpoints: Vec<Endpoint> = Vec::with_capacity(settings.endpoints.len());
         for declared in &settings.endpoints {
@@ -52,6 +60,7 @@ impl Service {
         }
         Self {
             endpoints,
+            policies: Policies::compile(model, |target| target.services.contains(&id)),
             metrics: registry.service(name),
             settings: settings.clone(),
         }

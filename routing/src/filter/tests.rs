@@ -290,3 +290,15 @@ fn without_a_host_the_location_is_a_path() {
     let target = Target { host: "", ..TARGET };
     assert_eq!(location(&redirect(), &target), "/foo/bar?q=%2F");
 }
+
+#[test]
+fn a_host_goes_without_its_port() {
+    for (authority, host) in [
+        ("a.test", "a.test"),
+        ("a.test:80", "a.test"),
+        ("[::1]", "[::1]"),
+        ("[::1]:80", "[::1]"),
+    ] {
+        assert_eq!(host_of(authority), host);
+    }
+}

@@ -1,11 +1,13 @@
-//! The single tests of a match: host, path, method, header, query.
+//! The single tests of a match: host, path, method, peer, header, query.
 //!
-//! Owns what it means for each to hold. The index only passes over tests that it knows to fail or to hold; search
-//! and explanation both end here.
+//! Owns what it means for each to hold. The index only passes over tests that it knows to fail or to hold; search,
+//! explanation and policies all end here.
 
 use std::borrow::Cow;
 
-use sluice_config::model::{FieldMatch, HeaderName, HostPattern, Match, PathMatch, StringMatch};
+use sluice_config::model::{
+    FieldMatch, HeaderName, HostPattern, Match, PathMatch, Peer, SpiffeId, StringMatch,
+};
 
 use super::query;
 use crate::RequestView;
@@ -19,6 +21,8 @@ pub enum Test<'t> {
     Path,
     /// Another method.
     Method,
+    /// The peer has proved to be another, or nothing.
+    Peer,
     /// This header field is absent or has another value.
     Header(&'t HeaderName),
     /// This query parameter is absent or has another value.
@@ -29,6 +33,7 @@ pub enum Test<'t> {
 #[derive(Debug)]
 pub(super) struct Rest {
     method: Option<String>,
+    peer: Option<Peer>,
     headers: Vec<FieldMatch<HeaderName>>,
     query: Vec<FieldMatch<String>>,
 }
@@ -36,10 +41,14 @@ pub(super) struct Rest {
 impl Rest {
     /// `None` when nothing more is asked.
     pub(super) fn of(matched: &Match) -> Option<Box<Self>> {
-        let asks = matched.method.is_some() || !matched.headers.is_empty() || !matched.query.is_empty();
+        let asks = matched.method.is_some()
+            || matched.peer.is_some()
+            || !matched.headers.is_empty()
+            || !matched.query.is_empty();
         asks.then(|| {
             Box::new(Self {
                 method: matched.method.clone(),
+                peer: matched.peer.clone(),
                 headers: matched.headers.clone(),
                 query: matched.query.clone(),
             })
@@ -54,6 +63,11 @@ impl Rest {
             .is_some_and(|method| method != request.method())
         {
             return Some(Test::Method);
+        }
+        if let Some(peer) = &self.peer
+            && !peer_matches(peer, request.arrival().identity)
+        {
+            return Some(Test::Peer);
         }
         let header = self.headers.iter().find(|header| {
             let value = request.header(header.name.as_str());
@@ -72,8 +86,13 @@ impl Rest {
     }
 }
 
+/// Whether `identity` is one of those asked for; none is none of them.
+fn peer_matches(peer: &Peer, identity: Option<SpiffeId<'_>>) -> bool {
+    identity.is_some_and(|id| peer.spiffe.iter().any(|pattern| pattern.matches(id)))
+}
+
 /// Whether a route for `pattern` (for every host if there is none) serves `host`.
-pub(super) fn host_matches(pattern: Option<&HostPattern>, host: &str) -> bool {
+pub(crate) fn host_matches(pattern: Option<&HostPattern>, host: &str) -> bool {
     match pattern {
         None => true,
         Some(HostPattern::Exact(name)) => name == host,
@@ -105,7 +124,8 @@ pub(super) fn path_matches(asked: Option<&PathMatch>, path: &str) -> bool {
     }
 }
 
-fn holds(test: &StringMatch, value: Option<&[u8]>) -> bool {
+/// Whether a value that may be absent passes a test.
+pub(crate) fn holds(test: &StringMatch, value: Option<&[u8]>) -> bool {
     match (test, value) {
         (StringMatch::Present(wanted), value) => *wanted == value.is_some(),
         (StringMatch::Not(inner), value) => !holds(inner, value),

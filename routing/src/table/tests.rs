@@ -2,13 +2,19 @@
 
 mod reference;
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use proptest::prelude::*;
 use serde_json::{Value, from_value, json};
-use sluice_config::model::{FieldMatch, HeaderName, Match, Pattern, Route, Rule, StringMatch};
+use sluice_config::model::{
+    FieldMatch, HeaderName, Match, Pattern, Peer, Route, Rule, SpiffeId, StringMatch,
+};
 
 use super::*;
+use crate::Arrival;
 
 const LISTENER: ListenerId = ListenerId(0);
 
@@ -20,6 +26,7 @@ struct Request {
     path: String,
     query: Option<String>,
     headers: Vec<(String, String)>,
+    identity: Option<&'static str>,
 }
 
 impl RequestView for Request {
@@ -40,6 +47,13 @@ impl RequestView for Request {
         let values: Vec<_> = values.map(|(_, value)| value.as_bytes()).collect();
         (!values.is_empty()).then(|| Cow::Owned(values.join(&b", "[..])))
     }
+    fn arrival(&self) -> Arrival<'_> {
+        let plain = Arrival::plain(IpAddr::V4(Ipv4Addr::LOCALHOST), 80);
+        Arrival {
+            identity: self.identity.map(|id| SpiffeId::parse(id).unwrap()),
+            ..plain
+        }
+    }
 }
 
 /// `GET http://host/path?query`, without the `GET http://`.
@@ -55,6 +69,7 @@ fn get(url: &str) -> Request {
         path: format!("/{path}"),
         query,
         headers: Vec::new(),
+        identity: None,
     }
 }
 
@@ -112,6 +127,12 @@ fn header(name: &str, test: StringMatch) -> FieldMatch<HeaderName> {
     FieldMatch {
         name: from_value(json!(name)).unwrap(),
         test,
+    }
+}
+
+fn peers(pattern: &str) -> Peer {
+    Peer {
+        spiffe: vec![pattern.parse().unwrap()],
     }
 }
 
@@ -280,6 +301,27 @@ fn equal_paths_go_by_method_headers_query_and_order() {
 }
 
 #[test]
+fn a_match_of_peers_never_holds_without_an_identity() {
+    let matched = Match {
+        peer: Some(peers("spiffe://example.org/ns/*/sa/web")),
+        ..prefix("/a")
+    };
+    let headers = Match {
+        headers: vec![header("x", exact("1"))],
+        ..prefix("/a")
+    };
+    let rules = vec![vec![headers], vec![matched], vec![prefix("/a")]];
+    let table = RouteTable::compile(&model(vec![route(Vec::new(), rules)]), LISTENER);
+    let mut request = get("a.test/a");
+    request.headers.push(("x".to_owned(), "1".to_owned()));
+    assert_eq!(found(&table, &request), Some((0, 0)));
+    request.identity = Some("spiffe://example.org/ns/default/sa/other");
+    assert_eq!(found(&table, &request), Some((0, 0)));
+    request.identity = Some("spiffe://example.org/ns/default/sa/web");
+    assert_eq!(found(&table, &request), Some((0, 1)), "before headers");
+}
+
+#[test]
 fn a_rule_takes_part_once_for_each_match() {
     let rules = vec![
         vec![prefix("/a"), prefix("/x/y/z")],
@@ -381,13 +423,20 @@ prop_compose! {
         method in prop::option::weighted(0.2, "GET|PUT"),
         headers in prop::collection::vec(("[xy]", string_match()), 0..3),
         query in prop::collection::vec(("[pq]", string_match()), 0..3),
+        peer in prop::bool::weighted(0.2),
         bare in prop::bool::weighted(0.4),
     ) -> Match {
         let headers = headers.into_iter().map(|(name, test)| header(&name, test));
         let query = query.into_iter().map(|(name, test)| FieldMatch { name, test });
         match bare {
             true => Match { path, ..Match::default() },
-            false => Match { path, method, headers: headers.collect(), query: query.collect() },
+            false => Match {
+                path,
+                method,
+                headers: headers.collect(),
+                query: query.collect(),
+                peer: peer.then(|| peers("spiffe://a.t/ns/*")),
+            },
         }
     }
 }
@@ -415,8 +464,9 @@ prop_compose! {
         path in "(/[abc]?){1,4}",
         query in prop::option::of("([pq]=[01]{0,2}&?){0,3}"),
         headers in prop::collection::vec(("[xy]", "[01]{0,2}"), 0..3),
+        identity in prop::sample::select(vec![None, Some("spiffe://a.t/ns/x"), Some("spiffe://a.t/x")]),
     ) -> Request {
-        Request { host, method, path, query, headers }
+        Request { host, method, path, query, headers, identity }
     }
 }
 

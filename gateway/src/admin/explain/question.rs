@@ -3,7 +3,7 @@
 //! Owns how it is told (method, URL, headers), the bytes a client would send for it, and the listeners it may arrive
 //! at. Refuses to judge those bytes: that is left to the code that reads a client's.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, net::IpAddr};
 
 use sluice_config::{
     Model,
@@ -22,6 +22,10 @@ pub struct Question {
     pub headers: Vec<(String, String)>,
     /// Only on this listener. Without it: on those with the port of the URL, or on all if there is none.
     pub listener: Option<String>,
+    /// The SPIFFE ID that the peer has proved; without it, it has proved none.
+    pub spiffe: Option<String>,
+    /// The address it comes from; without it, this machine's own.
+    pub source: Option<IpAddr>,
 }
 
 impl Default for Question {
@@ -31,6 +35,8 @@ impl Default for Question {
             url: String::new(),
             headers: Vec::new(),
             listener: None,
+            spiffe: None,
+            source: None,
         }
     }
 }
@@ -60,6 +66,9 @@ pub enum QuestionError {
     /// The listener.
     #[error("there is no listener {0:?}; there are: {1}")]
     Listener(String, String),
+    /// The identity.
+    #[error("{0:?} is no SPIFFE ID: {1}")]
+    Spiffe(String, String),
     /// No listener at all.
     #[error("the configuration has no listener")]
     NoListener,
@@ -68,6 +77,7 @@ pub enum QuestionError {
 pub(super) struct Url<'q> {
     authority: &'q str,
     pub(super) port: u16,
+    pub(super) is_tls: bool,
     target: String,
 }
 
@@ -95,6 +105,7 @@ impl<'q> Url<'q> {
         Ok(Self {
             authority,
             port,
+            is_tls: scheme == "https",
             target: format!("{slash}{target}"),
         })
     }

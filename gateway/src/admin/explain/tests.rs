@@ -206,3 +206,65 @@ fn percents_are_short() {
         assert_eq!(text::percent(value), words);
     }
 }
+
+const POLICIES: &str = r#"
+listeners: [{ name: web, bind: "127.0.0.1:8080", trustedProxies: [10.0.0.1] }]
+routes:
+- name: shop
+  rules:
+  - matches: [{ path: { prefix: /api }, peer: { spiffe: ["spiffe://a.example/ns/*/sa/web"] } }]
+    filters: [{ rewrite: { path: { prefix: /v3 } } }]
+    backends: [{ service: v1 }]
+  - backends: [{ service: v1 }]
+services: [{ name: v1, endpoints: [{ address: "10.0.0.1:80" }] }]
+policies:
+- { name: no-bots, action: deny, dryRun: true, from: [{ remoteCidrs: [203.0.113.0/24] }] }
+- { name: named, action: allow, from: [{ namespaces: ["*"] }] }
+- { name: v3, action: allow, target: { services: [v1] }, to: [{ paths: [/v3/*] }] }
+"#;
+
+fn ask_policies(question: &Question) -> String {
+    let model = Model::from_yaml(POLICIES).unwrap();
+    explain(&model, question).unwrap().to_string()
+}
+
+#[test]
+fn policies_are_told_place_by_place() {
+    let mut question = Question {
+        url: "http://h:8080/api/list".to_owned(),
+        headers: vec![("x-forwarded-for".to_owned(), "203.0.113.9".to_owned())],
+        source: Some("10.0.0.1".parse().unwrap()),
+        spiffe: Some("spiffe://a.example/ns/x/sa/web".to_owned()),
+        ..Question::default()
+    };
+    let text = ask_policies(&question);
+    let told = "  policies, asked by 10.0.0.1, for 203.0.113.9, spiffe://a.example/ns/x/sa/web:
+    listener web: passes
+      no-bots (deny, dry run): matches
+      named (allow): matches
+    service v1: passes
+      v3 (allow): matches
+  rule shop/rule-1
+";
+    assert!(text.contains(told), "{text}");
+    (question.source, question.spiffe) = (None, None);
+    let text = ask_policies(&question);
+    let told = "  policies, asked by 127.0.0.1, no identity:
+    listener web: 403, denied by named
+      no-bots (deny, dry run): no: nothing in `from` is who asks
+      named (allow): no: `from` asks for an identity, and there is none
+    service v1: 403, denied by v3
+      v3 (allow): no: nothing in `to` is what is asked for
+  rule shop/rule-2
+";
+    assert!(text.contains(told), "{text}");
+    assert!(
+        text.contains(
+            "path prefix /api, peer spiffe://a.example/ns/*/sa/web\n        no: the peer has no identity"
+        ),
+        "{text}"
+    );
+    question.spiffe = Some("web".to_owned());
+    let error = explain(&Model::from_yaml(POLICIES).unwrap(), &question).unwrap_err();
+    assert!(error.to_string().contains("no SPIFFE ID"), "{error}");
+}

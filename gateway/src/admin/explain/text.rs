@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{Chosen, Explanation, OnListener, Outcome, Tried};
+use super::{AtPlace, Chosen, Explanation, OnListener, Outcome, Tried};
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -25,10 +25,13 @@ impl fmt::Display for OnListener {
                 host,
                 path,
                 rules,
+                source,
+                policies,
                 chosen,
             } => {
                 writeln!(f, "  rules see host {host}, path {path}")?;
                 write_rules(f, rules)?;
+                write_policies(f, source, policies)?;
                 match chosen {
                     Some(chosen) => write!(f, "{chosen}"),
                     None => writeln!(f, "  no rule takes it: 404"),
@@ -62,6 +65,29 @@ fn write_rules(f: &mut fmt::Formatter<'_>, rules: &[Tried]) -> fmt::Result {
         1 => writeln!(f, "        and 1 for another host"),
         others => writeln!(f, "        and {others} for other hosts"),
     }
+}
+
+fn write_policies(f: &mut fmt::Formatter<'_>, source: &str, places: &[AtPlace]) -> fmt::Result {
+    if places.is_empty() {
+        return Ok(());
+    }
+    writeln!(f, "  policies, asked by {source}:")?;
+    for place in places {
+        let outcome = match &place.denied_by {
+            Some(policy) => format!("403, denied by {policy}"),
+            None => "passes".to_owned(),
+        };
+        writeln!(f, "    {}: {outcome}", place.place)?;
+        for judged in &place.policies {
+            let dry = if judged.dry_run { ", dry run" } else { "" };
+            let verdict = match &judged.because {
+                None => "matches".to_owned(),
+                Some(because) => format!("no: {because}"),
+            };
+            writeln!(f, "      {} ({}{dry}): {verdict}", judged.policy, judged.action)?;
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Display for Chosen {

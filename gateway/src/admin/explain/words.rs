@@ -7,7 +7,7 @@ use sluice_config::model::{
 };
 use sluice_routing::table::Test;
 
-use crate::http::RequestHead;
+use super::policies::View;
 
 /// What a match of a route for one host asks: `host a.example, path prefix /api, header x-canary "true"`.
 pub(super) fn asks(host: Option<&HostPattern>, matched: Option<&Match>) -> String {
@@ -23,6 +23,10 @@ pub(super) fn asks(host: Option<&HostPattern>, matched: Option<&Match>) -> Strin
                 .map(|path| format!("path {}", path_words(path))),
         );
         parts.extend(matched.method.as_ref().map(|method| format!("method {method}")));
+        parts.extend(matched.peer.as_ref().map(|peer| {
+            let ids: Vec<String> = peer.spiffe.iter().map(ToString::to_string).collect();
+            format!("peer {}", ids.join(" or "))
+        }));
         let headers = matched.headers.iter();
         parts.extend(
             headers.map(|field| format!("header {} {}", field.name.as_str(), test_words(&field.test))),
@@ -37,13 +41,18 @@ pub(super) fn asks(host: Option<&HostPattern>, matched: Option<&Match>) -> Strin
     }
 }
 
-/// Why `head` fails a test of `matched`.
-pub(super) fn because(test: &Test<'_>, matched: Option<&Match>, head: &RequestHead) -> String {
+/// Why `request` fails a test of `matched`.
+pub(super) fn because(test: &Test<'_>, matched: Option<&Match>, request: &View<'_>) -> String {
+    let head = request.head;
     let matched = matched.cloned().unwrap_or_default();
     match test {
         Test::Host => format!("the host is {}", quoted(head.host())),
         Test::Path => format!("the path is {}", quoted(head.path())),
         Test::Method => format!("the method is {}", head.method()),
+        Test::Peer => match request.identity() {
+            Some(id) => format!("the peer is {id}"),
+            None => "the peer has no identity".to_owned(),
+        },
         Test::Header(name) => {
             let asked = matched.headers.iter().find(|field| field.name == **name);
             let value = head.header(name.as_str());

@@ -129,3 +129,41 @@ fn no_gateway_to_ask_is_a_failure_at_run_time() {
         .unwrap();
     assert!(running(&nobody.to_string()).is_err());
 }
+
+#[test]
+fn policies_are_compared_by_name_and_place() {
+    let with = |policies: &str| model(&format!("{OLD}{policies}"));
+    let old = with(
+        "policies:
+- { name: gone, action: deny, target: { routes: [gone], listeners: [web] } }
+- { name: kept, action: audit }
+- { name: changed, action: allow, target: { services: [v2] }, to: [{ methods: [GET] }] }
+",
+    );
+    let new = with(
+        "policies:
+- { name: changed, action: allow, dryRun: true, target: { services: [v2, v1] }, to: [{ methods: [PUT] }] }
+- { name: kept, action: audit }
+- { name: come, action: deny, target: { services: [v1] } }
+",
+    );
+    let text = diff(&old, &new);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(
+        (lines[0], lines[1]),
+        (
+            "policies",
+            "  ~ changed: allow (dry run) at service v1, service v2"
+        )
+    );
+    for line in [
+        "      dryRun: false -> true",
+        "      target: service v2 -> service v1, service v2",
+        "  + come: deny at service v1",
+        "  - gone: deny at listener web, route gone",
+    ] {
+        assert!(lines.contains(&line), "{line}: {text}");
+    }
+    assert!(lines.iter().any(|line| line.starts_with("      to: ")), "{text}");
+    assert!(!text.contains("kept"), "{text}");
+}

