@@ -3,6 +3,7 @@
 //! Owns the commands, their arguments and the exit status. Refuses to do their work itself; and it alone reads the
 //! arguments and the environment.
 
+mod ca;
 mod check;
 mod diff;
 mod doctor;
@@ -89,6 +90,9 @@ enum Command {
     },
     /// Tell what this machine gives a gateway, and what to repair
     Doctor,
+    /// Issue certificates for a mesh that has no authority of its own
+    #[command(subcommand)]
+    Ca(ca::Ca),
     /// Print the JSON Schema of the configuration language
     Schema,
 }
@@ -235,6 +239,7 @@ fn dispatch(command: Command, arguments: Vec<OsString>) -> Result<(), Failure> {
         Command::Diff { path, admin, .. } => diff::against_running(&path, admin),
         Command::Quickstart { port, driver } => quickstart::run(port, driver.choice()),
         Command::Doctor => doctor::examine(),
+        Command::Ca(ca) => ca::run(ca),
         Command::Schema => {
             let schema = serde_json::to_string_pretty(&sluice_config::schema());
             print(&schema.map_err(|error| Failure::Run(error.to_string()))?);

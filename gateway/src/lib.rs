@@ -1,7 +1,7 @@
 //! The process: one binary, `sluice`, in rooms.
 //!
 //! Each room may use only those to its right:
-//! `main > cli > app > control, admin > status > worker > accept > downstream > exchange > upstream >
+//! `main > cli > app > control, admin > status, authority > worker > accept > downstream > exchange > upstream >
 //! answer, access_log > wire > http > snapshot > metrics > error`. `gateway/tests/tidy.rs` checks it.
 
 pub mod accept;
@@ -9,6 +9,7 @@ pub mod access_log;
 pub mod admin;
 pub mod answer;
 pub mod app;
+pub mod authority;
 pub mod cli;
 pub mod control;
 pub mod downstream;

@@ -34,6 +34,19 @@ pub const RELOAD_QUIET: Duration = Duration::from_millis(100);
 /// A storm of changes reloads once a second.
 pub const RELOAD_LATEST: Duration = Duration::from_secs(1);
 
+// The certificate authority.
+
+/// Before now a certificate begins: clocks of hosts differ by minutes at worst.
+pub const CA_BACKDATED: Duration = Duration::from_secs(5 * 60);
+/// Life of a root: whoever trusts it must be told of the next one.
+pub const CA_ROOT_LIFE: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
+/// Life of an intermediate, which is replaced without telling those who trust the root.
+pub const CA_INTERMEDIATE_LIFE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// Shortest life of a workload's certificate: below it a renewal in time is luck.
+pub const CA_TTL_MIN: Duration = Duration::from_secs(60);
+/// Longest life of a workload's certificate: nothing revokes it, so what was lost is good until then.
+pub const CA_TTL_MAX: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
 // The control thread.
 
 /// Events of one kind that wait for the loop: those who tell more wait for their turn.
