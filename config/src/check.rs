@@ -16,6 +16,8 @@ mod process;
 mod retry;
 mod route;
 mod service;
+mod service_tls;
+mod tls;
 
 use crate::{
     defaults,

@@ -7,7 +7,7 @@ pub mod operations;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::model::{
-    StatusRange,
+    ApplicationProtocol, KeyExchange, StatusRange, TlsVersion,
     value::{ByteSize, Millis, Weight},
 };
 
@@ -80,6 +80,33 @@ pub const BODY_IDLE_TIMEOUT: Millis = Millis::literal(30_000);
 pub const IDLE_TIMEOUT: Millis = Millis::literal(60_000);
 /// A tunnel without a byte either way: WebSocket users ping every 30 s or so, some only each half hour.
 pub const TUNNEL_IDLE_TIMEOUT: Millis = Millis::literal(3_600_000);
+
+// TLS.
+
+/// A handshake from accept to its end: three round trips to the far side of the world and the time of a busy core, ten
+/// times over; as long as a head may take.
+pub const TLS_HANDSHAKE_TIMEOUT: Millis = Millis::literal(10_000);
+/// Most bytes of a client's side of a handshake: a certificate chain of ten large certificates, and what rustls takes for
+/// one message.
+pub const TLS_HANDSHAKE_BYTES_MAX: usize = 64 * 1024;
+/// The oldest version: 1.3 where both can, 1.2 for clients that cannot; older ones are broken (RFC 8996).
+pub const TLS_MIN_VERSION: TlsVersion = TlsVersion::V12;
+/// Key exchange: first what a recording of today's traffic does not open to tomorrow's quantum computer, as browsers and
+/// OpenSSL 3.5 offer it; then what is quickest and what everybody has.
+pub const TLS_GROUPS: [KeyExchange; 4] = [
+    KeyExchange::X25519MlKem768,
+    KeyExchange::X25519,
+    KeyExchange::P256,
+    KeyExchange::P384,
+];
+/// What is spoken inside.
+pub const TLS_ALPN: [ApplicationProtocol; 1] = [ApplicationProtocol::Http1];
+/// When `check` warns of a certificate that ends: two weeks leave time for a person to act, where a machine has failed to
+/// (those of Let's Encrypt are renewed 30 days before their end).
+pub const CERTIFICATE_WARNING_DAYS: i64 = 14;
+/// Sources of plaintext counted by their address for each listener; those after are counted together. Enough to see
+/// whom to turn to next, and a bound on what a scrape holds.
+pub const PLAINTEXT_SOURCES_MAX: usize = 64;
 
 // Routes.
 

@@ -13,6 +13,7 @@ pub mod policy;
 pub mod process;
 pub mod route;
 pub mod service;
+pub mod tls;
 pub mod value;
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,10 @@ pub use route::{
     Rule, Sticky, Timeouts,
 };
 pub use service::{Address, Balance, Endpoint, Outlier, Pool, Service};
+pub use tls::{
+    ApplicationProtocol, CertificateFiles, ClientAuth, ClientAuthMode, FilePath, KeyExchange, ListenerTls,
+    ServiceTls, TlsVersion,
+};
 pub use value::{
     ByteSize, HeaderName, HeaderValue, HostPattern, Invalid, Millis, Name, Pattern, Place, Weight,
 };

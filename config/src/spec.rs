@@ -8,7 +8,7 @@
 mod health;
 mod listener;
 mod matching;
-mod notation;
+pub(crate) mod notation;
 mod path;
 mod policy;
 mod process;
@@ -16,13 +16,17 @@ mod retry;
 mod route;
 mod scalar;
 mod service;
+mod service_tls;
 mod slot;
+mod tls;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(crate) use health::{Health, HttpCheck};
-pub(crate) use listener::{EncodedSlashes, Listener, ListenerLimits, ListenerTimeouts, PathPolicy};
+pub(crate) use listener::{
+    EncodedSlashes, Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts, PathPolicy,
+};
 pub(crate) use matching::{Match, PathMatch, StringMatch};
 pub(crate) use policy::{ConditionOf, OperationOf, Peer, Policy, PolicyAction, PolicyTarget, SourceOf};
 pub(crate) use process::{AccessLog, Admin, Drain, Limits, LogOutput, Workers};
@@ -33,7 +37,12 @@ pub(crate) use route::{
 };
 pub(crate) use scalar::Written;
 pub(crate) use service::{Endpoint, Outlier, Pool, Service};
+pub(crate) use service_tls::{ServiceTls, ServiceTlsMode};
 pub(crate) use slot::{List, OrNone, Slot, Table};
+pub(crate) use tls::{
+    ApplicationProtocol, CertificateFiles, ClientAuth, ClientAuthMode, Files, KeyExchange, ListenerTls,
+    TlsVersion,
+};
 
 /// A native Sluice document. Several documents and files make one configuration: their lists are joined, and
 /// each of the other fields stands in one of them only.

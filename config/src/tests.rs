@@ -299,6 +299,118 @@ fn every_field_reaches_the_model() {
 }
 
 #[test]
+fn tls_towards_a_service_says_what_is_wrong_with_it_and_where() {
+    let problems = |tls: &str| {
+        let text = format!(
+            "listeners: [{{ name: web, bind: '0.0.0.0:80' }}]\nservices: [{{ name: a, endpoints: [{{ address: '10.0.0.1:1' }}], tls: {{ {tls} }} }}]"
+        );
+        problems(&text)
+            .iter()
+            .map(|problem| problem.split_once(": ").unwrap().1.to_owned())
+            .collect::<Vec<_>>()
+    };
+    for good in [
+        "ca: a",
+        "ca: [a, b], verify: { names: [a.example] }",
+        "mode: mutual, ca: a, cert: b, key: c",
+    ] {
+        assert_eq!(problems(good), [""; 0], "{good}");
+    }
+    let missing = "services[0].tls: `ca` is missing: a file of the authorities that the endpoints' certificates lead to, \
+                   such as the system's, often /etc/ssl/certs/ca-certificates.crt";
+    assert_eq!(problems("serverName: a.example"), [missing]);
+    assert_eq!(
+        problems("ca: a, insecureSkipVerify: true, verify: { names: [b.example] }"),
+        [
+            "services[0].tls.ca: `ca` checks certificates and `insecureSkipVerify` does not: remove one",
+            "services[0].tls.verify: `verify` checks certificates and `insecureSkipVerify` does not: remove one",
+        ]
+    );
+    assert_eq!(
+        problems("ca: a, cert: b"),
+        ["services[0].tls.cert: a certificate is shown to endpoints with `mode: mutual`: write that too"]
+    );
+    assert_eq!(
+        problems("mode: mutual, ca: ''"),
+        [
+            "services[0].tls: with `mode: mutual` a certificate is shown: `cert` and `key` say which",
+            "services[0].tls.ca: a file has a name",
+        ]
+    );
+    assert_eq!(
+        problems("ca: a, verify: { spiffe: ['https://a'] }").len(),
+        1,
+        "no SPIFFE ID"
+    );
+    assert_eq!(problems("ca: a, serverName: 'a b'").len(), 1, "no host");
+    assert_eq!(problems("ca: { a: b }").len(), 1, "no file");
+}
+
+#[test]
+fn tls_says_what_is_wrong_with_it_and_where() {
+    let problems = |listener: &str| {
+        let text = format!("listeners: [{{ name: web, bind: '0.0.0.0:80', {listener} }}]");
+        problems(&text)
+            .iter()
+            .map(|problem| problem.split_once(": ").unwrap().1.to_owned())
+            .collect::<Vec<_>>()
+    };
+    let tls = |more: &str| {
+        problems(&format!(
+            "protocol: https, tls: {{ certificates: [{{ cert: a, key: b }}]{more} }}"
+        ))
+    };
+    assert_eq!(tls(""), [""; 0]);
+    assert_eq!(
+        problems("protocol: https"),
+        ["listeners[0]: with `protocol: https` a listener has `tls: { certificates: [...] }`"]
+    );
+    assert_eq!(
+        problems("tls: { certificates: [{ cert: a, key: b }] }"),
+        ["listeners[0].tls: TLS is spoken with `protocol: https` only"]
+    );
+    assert_eq!(
+        problems("protocol: https, tls: { certificates: [{ cert: a }, { crt: b, key: '' }] }"),
+        [
+            "listeners[0].tls.certificates[0]: `key` is missing",
+            "listeners[0].tls.certificates[1]: `cert` is missing",
+            "listeners[0].tls.certificates[1].crt: unknown field `crt` (did you mean \"cert\"?)",
+            "listeners[0].tls.certificates[1].key: a file has a name",
+        ]
+    );
+    assert_eq!(
+        tls(", minVersion: '1.1', groups: [x25519], alpn: [h2]"),
+        [
+            "listeners[0].tls.minVersion: expected `1.2` or `1.3`, found \"1.1\" (did you mean \"1.2\"?)",
+            "listeners[0].tls.groups[0]: expected `X25519MLKEM768`, `X25519`, `P-256` or `P-384`, found \"x25519\" (did you mean \"X25519\"?)",
+            "listeners[0].tls.alpn[0]: `h2` is not supported in this version",
+        ]
+    );
+    assert_eq!(
+        tls(", clientAuth: { mode: require }"),
+        ["listeners[0].tls.clientAuth: `ca` is missing: it says which certificates are good"]
+    );
+    assert_eq!(
+        tls(", clientAuth: { ca: [a] }"),
+        ["listeners[0].tls.clientAuth: with `mode: none` no certificate is asked for: write `mode: require`"]
+    );
+    assert_eq!(
+        tls(", clientAuth: { mode: permissive, crl: [a] }"),
+        ["listeners[0].tls.clientAuth: `ca` is missing: without it no certificate is asked for"]
+    );
+}
+
+#[test]
+fn files_are_beside_the_file_that_names_them() {
+    let text = "listeners: [{ name: web, bind: '0.0.0.0:80', protocol: https, tls: { certificates: [{ cert: a, key: /b }] } }]";
+    let model = load(&[source("/etc/sluice/web.yaml", text)]).model.unwrap();
+    let certificate = &model.listeners[0].tls.as_ref().unwrap().certificates[0];
+    assert_eq!(certificate.cert.path.to_str(), Some("/etc/sluice/a"));
+    assert_eq!(certificate.key.path.to_str(), Some("/b"));
+    assert_eq!(certificate.cert.place.to_string(), "/etc/sluice/web.yaml:1:93");
+}
+
+#[test]
 fn matches_and_filters_become_what_routing_asks() {
     let model = Model::from_yaml(EVERY_FIELD).unwrap();
     let rule = &model.routes[0].rules[0];

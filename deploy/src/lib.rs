@@ -39,7 +39,8 @@ mod tests {
                 "health-checks.yaml",
                 "minimal.yaml",
                 "policies.yaml",
-                "sidecar.yaml"
+                "sidecar.yaml",
+                "tls.yaml"
             ]
         );
     }

@@ -3,10 +3,14 @@
 //! Owns admission: how many connections a listener and a worker may hold. Refuses to spin: where there is no room or
 //! no file descriptor it waits for a connection to end.
 
-use std::{future::poll_fn, pin::pin, rc::Rc, task::Poll};
+mod greeting;
+
+use std::{future::poll_fn, pin::pin, rc::Rc, sync::Arc, task::Poll};
 
 use sluice_config::defaults;
 use sluice_io::TcpListener;
+
+use greeting::Greeting;
 
 use crate::{
     downstream::{Entrance, h1},
@@ -80,7 +84,7 @@ fn has_room(context: &Context, entrance: &Entrance) -> bool {
         && entrance.connections.get() < live.listener().settings.connections
 }
 
-/// Starts a session; it is counted until it ends, however it ends.
+/// Starts a session, or what comes before it; it is counted until it ends, however it ends.
 fn open(
     context: &Rc<Context>,
     entrance: &Rc<Entrance>,
@@ -88,13 +92,24 @@ fn open(
     peer: std::net::SocketAddr,
 ) {
     let admitted = Admitted::new(context, entrance);
-    context.io.spawn(h1::serve(
-        Rc::clone(context),
-        Rc::clone(entrance),
-        stream,
-        peer,
-        admitted,
-    ));
+    let live = entrance.live();
+    let listener = live.listener();
+    let (context, entrance) = (Rc::clone(context), Rc::clone(entrance));
+    let io = context.io.clone();
+    match (&listener.settings.tls, &listener.tls) {
+        (None, _) => io.spawn(h1::serve(context, entrance, stream.into(), peer, admitted)),
+        (Some(_), Some(tls)) => {
+            let greeting = Greeting {
+                context,
+                entrance,
+                peer,
+                admitted,
+            };
+            io.spawn(greeting.run(stream, Arc::clone(tls)));
+        }
+        // Never seen in plaintext: what is secured has its material before it is live.
+        (Some(_), None) => {}
+    }
 }
 
 /// A listening socket's place among those of its worker.

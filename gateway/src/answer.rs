@@ -24,6 +24,8 @@ pub const fn to(failure: Failure) -> Option<Answer> {
         Failure::BodyTooLarge => (413, "the request body is too large\n", true),
         Failure::ClientTimeout => (408, "the request took too long to arrive\n", true),
         Failure::ClientGone => return None,
+        // RFC 9110 15.5.20: on a connection of its own it would be served.
+        Failure::Misdirected => (421, "this host is not served on this connection\n", false),
         Failure::NoRoute => (404, "no route takes this request\n", false),
         Failure::Denied(_) => (403, "a policy denies this request\n", false),
         Failure::NoEndpoint => (503, "no backend is available\n", false),
@@ -74,6 +76,7 @@ mod tests {
             Some(431)
         );
         assert_eq!(status(Failure::BodyTooLarge), Some(413));
+        assert_eq!(status(Failure::Misdirected), Some(421));
         assert_eq!(status(Failure::NoRoute), Some(404));
         assert_eq!(status(Failure::Denied(PolicyId(0))), Some(403));
         assert_eq!(status(Failure::NoEndpoint), Some(503));

@@ -14,6 +14,7 @@ use crate::{
     admin,
     control::{
         self, Control,
+        material::Materials,
         upgrade::predecessor::{Inheritance, Inherited},
     },
     status::{Phase, View},
@@ -25,6 +26,17 @@ pub use crate::control::{
     supervisor::Supervisor,
     upgrade::{INHERIT, Program},
 };
+
+/// Looks into the files of certificates that `model` names. Gives what ends soon, with the place that names it.
+///
+/// # Errors
+/// Each file that is bad, with the place that names it.
+pub fn check_material(model: &Model) -> Result<Vec<String>, Vec<String>> {
+    match Materials::load(model, &Materials::default()) {
+        Ok(materials) => Ok(materials.warnings(model)),
+        Err(bad) => Err(bad.problems),
+    }
+}
 
 /// What runs.
 #[derive(Debug, Clone)]

@@ -9,6 +9,7 @@ mod dns;
 pub mod file;
 mod fleet;
 mod inputs;
+pub(crate) mod material;
 mod memory;
 mod probe;
 mod reload;
@@ -16,7 +17,10 @@ pub mod supervisor;
 mod transition;
 pub mod upgrade;
 
-use std::{net::SocketAddr, num::NonZeroU16, os::fd::OwnedFd, path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeSet, net::SocketAddr, num::NonZeroU16, os::fd::OwnedFd, path::PathBuf, sync::Arc,
+    time::Instant,
+};
 
 use sluice_config::defaults::operations::EVENTS_QUEUED_MAX;
 use sluice_config::{Model, Source, model::Workers};
@@ -33,6 +37,7 @@ use crate::{
 use dns::{Names, Resolved, SystemResolver};
 use fleet::{Fleet, Plan};
 use inputs::Inputs;
+use material::{BadMaterial, Materials};
 use memory::Budget;
 use probe::{Answer, Network, Probes};
 use reload::{Candidate, Refusal, prepare};
@@ -110,6 +115,8 @@ struct State {
     budget: Budget,
     /// What runs; `None` until the first configuration is live.
     live: Option<Live>,
+    /// Files to watch beside the configuration's own, where they are others than before.
+    follow: Option<BTreeSet<PathBuf>>,
     /// A configuration whose names are being looked up, and until when it waits for them.
     pending: Option<(Candidate, Instant)>,
     /// The text last refused: it is not tried again until it changes or someone asks.
@@ -129,6 +136,7 @@ struct State {
 struct Live {
     sources: Vec<Source>,
     model: Arc<Model>,
+    materials: Materials,
     generation: u64,
 }
 
@@ -162,10 +170,14 @@ impl Control {
         let workers = |model: &Model| worker_count(model, options.workers);
         let upgrade = Upgrade::new(options.program, options.supervisor, options.inherited.is_some());
         let inherited = options.inherited.unwrap_or_default();
-        let candidate = prepare(sources, None, workers, &inherited).map_err(|refusal| match refusal {
-            Refusal::Config(problems) => Failure::Config(problems),
-            Refusal::System(problems) => Failure::Run(problems.join("\n")),
-        })?;
+        let first = Materials::default();
+        let candidate =
+            prepare(sources, None, &first, workers, &inherited).map_err(|refusal| match refusal {
+                Refusal::Material(BadMaterial { problems, .. }) | Refusal::Config(problems) => {
+                    Failure::Config(problems)
+                }
+                Refusal::System(problems) => Failure::Run(problems.join("\n")),
+            })?;
         let admin = candidate.model.admin.bind;
         let plan = Plan::new(workers(&candidate.model), options.driver, options.descriptors);
         let bad_requests = BadRequest::ALL.iter().map(|bad| bad.rule);
@@ -191,6 +203,7 @@ impl Control {
             probes: Probes::new(Network, tell_check),
             budget: Budget::new(),
             live: None,
+            follow: None,
             pending: None,
             refused: None,
             stale_since: None,
@@ -229,6 +242,9 @@ impl Control {
                 state.upgrade.went_live(&state.registry);
                 state.inherited = Inherited::new();
                 on_live(&live.model);
+            }
+            if let Some(files) = state.follow.take() {
+                inputs.files.follow(files);
             }
             let publish_at = state.publish_at();
             let event = inputs.next(publish_at, state.draining.as_mut(), state.upgrade.attempt());

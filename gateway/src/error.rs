@@ -26,6 +26,9 @@ pub enum Failure {
     /// The client closed or reset its connection before it had its answer.
     #[error("client gone")]
     ClientGone,
+    /// Its host is not one that the certificate of this connection is for.
+    #[error("misdirected")]
+    Misdirected,
     /// No rule takes this request.
     #[error("no route")]
     NoRoute,
@@ -74,9 +77,11 @@ impl Failure {
     #[must_use]
     pub const fn side(self) -> Side {
         match self {
-            Self::BadRequest { .. } | Self::BodyTooLarge | Self::ClientTimeout | Self::ClientGone => {
-                Side::Downstream
-            }
+            Self::BadRequest { .. }
+            | Self::BodyTooLarge
+            | Self::ClientTimeout
+            | Self::ClientGone
+            | Self::Misdirected => Side::Downstream,
             Self::NoRoute
             | Self::Denied(_)
             | Self::NoEndpoint
@@ -102,6 +107,7 @@ impl Failure {
             Self::BodyTooLarge => ("body_too_large", None),
             Self::ClientTimeout => ("client_timeout", None),
             Self::ClientGone => ("client_gone", None),
+            Self::Misdirected => ("misdirected", None),
             Self::NoRoute => ("no_route", None),
             Self::Denied(_) => ("denied", None),
             Self::NoEndpoint => ("no_endpoint", None),

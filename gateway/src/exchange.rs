@@ -106,6 +106,9 @@ impl<'a> Exchange<'a> {
         if self.context.pressure() == Pressure::Out {
             return Err(Failure::Overloaded);
         }
+        if !self.client.wire.serves(self.heads.request.host()) {
+            return Err(Failure::Misdirected);
+        }
         let snapshot = &self.current.snapshot;
         let listener = &snapshot.listeners[self.client.listener.0];
         let found = listener.table.find(&self.view());

@@ -2,7 +2,8 @@
 //!
 //! Owns the counters, their allotment by names of the configuration ([`Registry`]) and the text of a scrape.
 //! Refuses locks and read-modify-write instructions on the request path, and labels taken from a client's
-//! bytes: every label is a name of the configuration or of a closed list of this program.
+//! bytes: every label is a name of the configuration or of a closed list of this program. The one exception are the
+//! addresses of peers that speak plaintext where TLS is wanted, of which there is a bounded number.
 
 mod exposition;
 mod page;
@@ -20,8 +21,8 @@ use std::{
 
 pub use registry::{ControlMetrics, Registry};
 pub use series::{
-    CheckResult, EndpointMetrics, ListenerMetrics, PolicyCounters, RequestCounters, RetryCounters,
-    RetryOutcome, ServiceMetrics, WorkerMetrics,
+    CheckResult, EndpointMetrics, ListenerMetrics, PlaintextPeers, PolicyCounters, RequestCounters,
+    RetryCounters, RetryOutcome, ServiceMetrics, WorkerMetrics,
 };
 
 /// A number that only grows. One thread writes it, any thread may read it.

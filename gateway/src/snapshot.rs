@@ -17,6 +17,7 @@ use sluice_config::{
     model::{ListenerId, RouteId, ServiceId},
 };
 use sluice_routing::authorize::Policies;
+use sluice_tls::{ClientContext, ServerContext};
 
 pub use listener::Listener;
 pub use rule::{Action, Backend, Rule, Served, Split};
@@ -47,21 +48,31 @@ pub struct Snapshot {
 /// What DNS last said, by name. A name that is missing has no address.
 pub type Resolved = HashMap<String, Vec<IpAddr>>;
 
+/// How connections are secured. It comes beside the model: its files change by themselves.
+#[derive(Default)]
+pub struct Transports {
+    /// How listeners end TLS, by their address; every one that does is in it.
+    pub listeners: HashMap<SocketAddr, Arc<ServerContext>>,
+    /// How services are reached over TLS, by name; every one that is, is in it.
+    pub services: HashMap<String, Arc<ClientContext>>,
+}
+
 /// Compiles a model. `is_up` tells of an endpoint of a service that has health checks what they say. Series of metrics
 /// come from `registry`, so that they go on over reloads.
 #[must_use]
 pub fn compile(
     model: Arc<Model>,
     resolved: &Resolved,
+    transports: &Transports,
     is_up: impl Fn(&str, SocketAddr) -> bool,
     registry: &Registry,
     generation: u64,
 ) -> Snapshot {
     let listeners = (0..model.listeners.len())
-        .map(|id| Listener::compile(&model, ListenerId(id), registry))
+        .map(|id| Listener::compile(&model, ListenerId(id), transports, registry))
         .collect();
     let services = (0..model.services.len())
-        .map(|id| Service::compile(&model, ServiceId(id), resolved, &is_up, registry))
+        .map(|id| Service::compile(&model, ServiceId(id), resolved, transports, &is_up, registry))
         .collect();
     let routes = (0..model.routes.len())
         .map(|id| Policies::compile(&model, |target| target.routes.contains(&RouteId(id))))

@@ -11,6 +11,7 @@ use std::{
     collections::HashMap,
     net::SocketAddr,
     rc::Rc,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -21,6 +22,8 @@ use sluice_routing::{
     health,
     outlier::{EndpointHealth, EndpointSet},
 };
+
+use sluice_tls::ClientContext;
 
 pub use endpoint::Endpoint;
 pub use lease::Lease;
@@ -36,6 +39,8 @@ pub struct Service {
     pub name: String,
     /// Its settings, as of the snapshot it was made for.
     pub settings: sluice_config::model::Service,
+    /// How its endpoints are reached over TLS, if they are.
+    tls: Option<Arc<ClientContext>>,
     counters: PerWorker<ServiceMetrics>,
     worker: usize,
     endpoints: Vec<Rc<Endpoint>>,
@@ -86,6 +91,9 @@ pub fn services(snapshot: &Snapshot, before: &[Rc<Service>], worker: usize) -> V
 
 impl Service {
     fn next(compiled: &snapshot::Service, before: Option<&Self>, worker: usize) -> Self {
+        let tls = compiled.tls.clone();
+        let made_by = |tls: &Option<Arc<ClientContext>>| tls.as_ref().map(Arc::as_ptr);
+        let same_tls = before.is_some_and(|before| made_by(&before.tls) == made_by(&tls));
         let known: HashMap<SocketAddr, (&Rc<Endpoint>, EndpointHealth)> = before
             .into_iter()
             .flat_map(|service| {
@@ -99,12 +107,16 @@ impl Service {
         let (endpoints, health): (Vec<_>, Vec<_>) = compiled
             .endpoints
             .iter()
-            .map(|endpoint| match known.get(&endpoint.address) {
-                Some((known, health)) => (Rc::clone(known), *health),
-                None => (
-                    Rc::new(Endpoint::new(endpoint.address)),
-                    EndpointHealth::default(),
-                ),
+            .map(|endpoint| {
+                let new = || Rc::new(Endpoint::new(endpoint.address, endpoint.host.clone()));
+                match known.get(&endpoint.address) {
+                    Some((known, health)) if same_tls && known.host == endpoint.host => {
+                        (Rc::clone(known), *health)
+                    }
+                    // Its connections were made to somebody else, or as somebody else.
+                    Some((_, health)) => (new(), *health),
+                    None => (new(), EndpointHealth::default()),
+                }
             })
             .unzip();
         for (endpoint, compiled) in endpoints.iter().zip(&compiled.endpoints) {
@@ -118,6 +130,7 @@ impl Service {
         Self {
             name: compiled.settings.name.as_str().to_owned(),
             settings: compiled.settings.clone(),
+            tls,
             counters: compiled.metrics.clone(),
             worker,
             endpoints,

@@ -1,4 +1,4 @@
-//! One HTTP/1 connection, whichever side it faces: heads and bodies over a TCP stream.
+//! One HTTP/1 connection, whichever side it faces: heads and bodies over a stream, plain or secure.
 //!
 //! Owns the join of a stream with the pure codecs of `http`, and counts what goes through. Refuses to decide anything:
 //! it neither routes, retries nor answers.
@@ -11,7 +11,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use sluice_io::TcpStream;
+use sluice_tls::{Peer, Stream};
 
 use crate::http::{
     Asked, BadRequest, BadResponse, BodyReader, BodyWriter, Framing, HeadLimits, Progress, RequestHead,
@@ -22,7 +22,7 @@ pub use fault::{BodyError, NoHead};
 
 /// A connection and where it stands in its messages.
 pub struct Wire {
-    stream: TcpStream,
+    stream: Stream,
     scan: Scan,
     reader: BodyReader,
     writer: BodyWriter,
@@ -36,9 +36,9 @@ pub struct Wire {
 impl Wire {
     /// A fresh connection.
     #[must_use]
-    pub fn new(stream: TcpStream) -> Self {
+    pub fn new(stream: impl Into<Stream>) -> Self {
         Self {
-            stream,
+            stream: stream.into(),
             scan: Scan::default(),
             reader: BodyReader::default(),
             writer: BodyWriter::default(),
@@ -203,35 +203,6 @@ impl Wire {
         Ok(())
     }
 
-    /// Moves a piece of `source`'s body into the one that goes out inside the kernel, if the body is large, at most
-    /// `most` bytes. Gives how many; with 0 [`Self::poll_body`] is the way.
-    ///
-    /// # Errors
-    /// When this connection broke.
-    pub fn poll_splice_body(
-        &mut self,
-        source: &mut Self,
-        most: usize,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
-        let run = source.reader.run();
-        if source.reader.received() + run < SPLICE_BYTES_MIN || !self.writer.is_bare() {
-            return Poll::Ready(Ok(0));
-        }
-        ready!(self.stream.poll_spliced(cx))?;
-        if run == 0 {
-            return Poll::Ready(Ok(0));
-        }
-        let most = most.min(usize::try_from(run).unwrap_or(usize::MAX));
-        let count = ready!(self.stream.poll_splice(&mut source.stream, most, cx))?;
-        let bytes = count as u64;
-        source.reader.pass_unread(bytes);
-        source.taken += bytes;
-        self.written += bytes;
-        self.writer.pass_unread(bytes).map_err(io::Error::other)?;
-        Poll::Ready(Ok(count))
-    }
-
     /// Ends the body that goes out.
     ///
     /// # Errors
@@ -264,7 +235,7 @@ impl Wire {
         Self::append_to(&mut self.stream, &mut self.written, write)
     }
 
-    fn append_to<T>(stream: &mut TcpStream, written: &mut u64, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    fn append_to<T>(stream: &mut Stream, written: &mut u64, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         let out = stream.out();
         let before = out.len();
         let result = write(out);
@@ -349,14 +320,43 @@ impl Wire {
     }
 
     /// Whether the peer is silent and still there, as an idle connection's should be.
-    pub fn is_quiet(&self) -> bool {
+    pub fn is_quiet(&mut self) -> bool {
         self.stream.queued() == 0 && !self.stream.is_readable_or_closed()
+    }
+
+    /// Who is at the other end, if it showed a certificate.
+    #[must_use]
+    pub fn peer(&self) -> Option<&Peer> {
+        self.stream.peer()
+    }
+
+    /// Whether bytes are sealed on the wire.
+    #[must_use]
+    pub const fn is_secure(&self) -> bool {
+        self.stream.is_secure()
+    }
+
+    /// Whether a request for `host` belongs on this connection, as far as its certificate tells.
+    #[must_use]
+    pub fn serves(&self, host: &str) -> bool {
+        self.stream.serves(host)
+    }
+
+    /// The name the client asked for in its TLS handshake, in lower case.
+    #[must_use]
+    pub fn server_name(&self) -> Option<&str> {
+        self.stream.server_name()
     }
 
     /// Whether the bytes at the front begin a TLS handshake.
     #[must_use]
     pub fn looks_like_tls(&self) -> bool {
         sluice_tls::begins_handshake(self.stream.received())
+    }
+
+    /// Queues what says that all was sent, where the end of the connection alone does not.
+    pub fn end(&mut self) {
+        self.stream.end();
     }
 
     /// Sends the end of the stream after all that was queued and flushed.
@@ -394,6 +394,3 @@ impl Wire {
 /// Pieces smaller than this are copied: they join what else goes out in one buffer, which costs less than a buffer of
 /// their own.
 const FORWARD_BYTES_MIN: usize = 2048;
-
-/// With smaller bodies changing over costs more than copying.
-const SPLICE_BYTES_MIN: u64 = 128 * 1024;

@@ -20,7 +20,7 @@ use sluice::{
     downstream::{Entrance, Live, h1},
     exchange::Context,
     metrics::Registry,
-    snapshot::compile,
+    snapshot::{Transports, compile},
 };
 use sluice_config::{Model, model::ListenerId};
 use sluice_io::{DriverChoice, Options, Runtime, SocketOptions};
@@ -131,7 +131,14 @@ fn serve(driver: DriverChoice, listener: TcpListener, model: Arc<Model>) {
     let io = runtime.io();
     runtime.block_on(async {
         let registry = Registry::new(1, []);
-        let snapshot = compile(model, &HashMap::new(), |_, _| true, &registry, 1);
+        let snapshot = compile(
+            model,
+            &HashMap::new(),
+            &Transports::default(),
+            |_, _| true,
+            &registry,
+            1,
+        );
         let context = Rc::new(Context::new(0, io.clone(), registry.worker(), 10));
         let current = context.swap(Arc::new(snapshot), None);
         let id = ListenerId(0);
@@ -141,6 +148,6 @@ fn serve(driver: DriverChoice, listener: TcpListener, model: Arc<Model>) {
             .listen(OwnedFd::from(listener), &SocketOptions::default())
             .unwrap();
         let (stream, peer) = listener.accept().await.unwrap();
-        h1::serve(context, entrance, stream, peer, ()).await;
+        h1::serve(context, entrance, stream.into(), peer, ()).await;
     });
 }

@@ -3,6 +3,7 @@
 //! Owns the buffers a caller can borrow from; everything the kernel may touch belongs to the driver. Refuses to
 //! know what the bytes mean.
 
+mod buffers;
 mod splice;
 mod tokio;
 
@@ -226,6 +227,11 @@ impl TcpStream {
 
     /// Closes with RST, so that the peer cannot take what it got for the whole.
     pub fn abort(self) {
+        self.reset_on_close();
+    }
+
+    /// From now on, dropping it closes with RST.
+    pub fn reset_on_close(&self) {
         let engine = self.inner.engine.borrow();
         // The socket is open, so the only error there could be is a connection that has already gone.
         let _ = SockRef::from(&engine.fd(self.key)).set_linger(Some(Duration::ZERO));
@@ -314,15 +320,9 @@ impl TcpStream {
 
     /// Before a wait: lets a whole buffer go that holds little.
     fn shrink_received(&mut self) {
-        let rest = self.received.len() - self.start;
-        if rest == 0 || rest > self.received.capacity() / SMALL_REST {
-            return;
-        }
-        let small = self.received[self.start..].to_vec();
-        let large = std::mem::replace(&mut self.received, small);
-        self.start = 0;
-        let mut engine = self.inner.engine.borrow_mut();
-        engine.pool().exchange(large);
+        let (mut received, mut start) = (std::mem::take(&mut self.received), self.start);
+        self.shrink_buffer(&mut received, &mut start);
+        (self.received, self.start) = (received, start);
     }
 
     fn release_received(&mut self) {

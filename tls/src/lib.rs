@@ -1,6 +1,26 @@
 //! Secure transports.
 //!
-//! Owns what is known of TLS. For now that is telling a TLS client by its first bytes.
+//! Owns what is known of TLS and X.509: handshakes, records, certificates and whom they name. The only crate that names
+//! rustls. Refuses files and clocks beyond what a handshake needs: material comes in as bytes, time as an argument.
+//!
+//! [`Stream`] is what sessions read and write, plain or secure with one face. [`ServerContext`] is how a listener ends
+//! TLS and [`ClientContext`] how a service is reached over it, made of [`material`] that the control thread has read. Below both, `session` is the one place where records are
+//! opened and sealed: bytes in and plaintext out, plaintext in and records out, without a socket.
+
+mod certificate;
+mod client;
+mod failure;
+pub mod material;
+mod peer;
+mod server;
+mod session;
+mod stream;
+
+pub use client::{ClientContext, ClientSettings, Expected};
+pub use failure::{Failure, Reason};
+pub use peer::Peer;
+pub use server::{Clients, ServerContext, ServerSettings, WrongSettings};
+pub use stream::Stream;
 
 /// Whether these first bytes of a connection begin a TLS record that holds a handshake (RFC 8446 5.1):
 /// content type 22 and major version 3. Fewer than two bytes tell nothing and give `false`.
@@ -10,13 +30,4 @@ pub const fn begins_handshake(first: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::begins_handshake;
-
-    #[test]
-    fn a_client_hello_is_told_from_a_request_line() {
-        assert!(begins_handshake(&[22, 3, 1, 0, 200, 1]));
-        assert!(!begins_handshake(b"GET / HTTP/1.1\r\n"));
-        assert!(!begins_handshake(&[22]));
-    }
-}
+mod tests;

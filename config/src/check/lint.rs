@@ -18,6 +18,7 @@ pub(super) fn lint(model: &Model, documents: &[(NodeId, Document)], tree: &Tree,
     lint.process(model, documents);
     lint.unused(model, documents);
     lint.policies(model, documents);
+    lint.unverified(model, documents);
     let mut seen = Seen::default();
     for (route, spec) in model
         .routes
@@ -53,6 +54,21 @@ struct Lint<'l> {
 }
 
 impl Lint<'_> {
+    fn unverified(&mut self, model: &Model, documents: &[(NodeId, Document)]) {
+        let services = nodes(documents, |document| document.services.items());
+        for (service, at) in model.services.iter().zip(services) {
+            if service.tls.as_ref().is_some_and(|tls| tls.unverified)
+                && let Some(tls) = self.tree.get(at, "tls")
+            {
+                self.warn(
+                    tls.value,
+                    "insecureSkipVerify",
+                    "anyone who gets between can read and change everything: give `ca` instead",
+                );
+            }
+        }
+    }
+
     fn process(&mut self, model: &Model, documents: &[(NodeId, Document)]) {
         let admin = documents
             .iter()

@@ -19,11 +19,12 @@ impl Checker<'_> {
         let trusted_proxies = spec
             .trusted_proxies
             .nested(|list| each(&list.0, |_, network| Some(network.0.0)));
-        spec.protocol.read_or((), |_| ())?;
+        let tls = self.tls(at, spec);
         let (limits, timeouts) = (limits?, timeouts?);
         Some(Listener {
             name: name?.0.clone(),
             bind: bind?.0.0,
+            tls: tls?,
             backlog: spec.backlog.number_or(defaults::BACKLOG)?,
             connections: limits.connections,
             trusted_proxies: trusted_proxies?,
@@ -32,6 +33,7 @@ impl Checker<'_> {
             head_fields_max: limits.head_fields,
             target_bytes_max: limits.target_bytes,
             body_bytes_max: limits.body_bytes,
+            tls_handshake_timeout: timeouts.tls_handshake,
             head_timeout: timeouts.head,
             body_idle_timeout: timeouts.body_idle,
             idle_timeout: timeouts.idle,
@@ -107,6 +109,7 @@ struct Limits {
 }
 
 struct Timeouts {
+    tls_handshake: Millis,
     head: Millis,
     body_idle: Millis,
     idle: Millis,
@@ -116,6 +119,7 @@ struct Timeouts {
 fn listener_timeouts(spec: &spec::ListenerTimeouts) -> Option<Timeouts> {
     let or = |slot: &Slot<Written<Millis>>, default| slot.read_or(default, |timeout| timeout.0);
     Some(Timeouts {
+        tls_handshake: or(&spec.tls_handshake, defaults::TLS_HANDSHAKE_TIMEOUT)?,
         head: or(&spec.head, defaults::HEAD_TIMEOUT)?,
         body_idle: or(&spec.body_idle, defaults::BODY_IDLE_TIMEOUT)?,
         idle: or(&spec.idle, defaults::IDLE_TIMEOUT)?,

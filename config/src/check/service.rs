@@ -18,9 +18,25 @@ impl Checker<'_> {
             each(&list.0, |at, spec| self.endpoint(at, spec, &mut seen))
         });
         spec.protocol.read_or((), |_| ())?;
+        let tls = match &spec.tls {
+            Slot::Absent => Some(None),
+            tls => tls
+                .given()
+                .and_then(|(at, spec)| self.service_tls(at, spec))
+                .map(Some),
+        };
+        if let (Some(_), Some(health)) = (spec.tls.node(), spec.health.value())
+            && let Some(at) = health.http.node()
+        {
+            self.error(
+                at,
+                "endpoints are not asked over TLS yet: with `tls` write `tcp: true`",
+            );
+        }
         Some(Service {
             name: name?.0.clone(),
             endpoints: endpoints?,
+            tls: tls?,
             balance: spec
                 .balance
                 .read_or(Balance::LeastRequest, |balance| (*balance).into())?,

@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::value::{ByteSize, Millis, Name, Place};
+use super::{
+    tls::ListenerTls,
+    value::{ByteSize, Millis, Name, Place},
+};
 
 /// One listening address for HTTP.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,6 +17,8 @@ pub struct Listener {
     pub name: Name,
     /// Unique among listeners: the socket's identity over reloads.
     pub bind: SocketAddr,
+    /// How it ends TLS; `None` serves plaintext.
+    pub tls: Option<ListenerTls>,
     /// Pending connections the kernel keeps (listen(2) backlog).
     pub backlog: u32,
     /// Open connections of this listener, per worker.
@@ -30,6 +35,8 @@ pub struct Listener {
     pub target_bytes_max: ByteSize,
     /// Largest request body; `None` has no bound.
     pub body_bytes_max: Option<ByteSize>,
+    /// From accept to the end of the TLS handshake.
+    pub tls_handshake_timeout: Millis,
     /// From the first byte of a head (or from accept) to its last.
     pub head_timeout: Millis,
     /// Between two bytes of a body, in either direction.

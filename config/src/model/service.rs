@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     health::Health,
+    tls::ServiceTls,
     value::{Invalid, Millis, Name, Weight, domain},
 };
 
@@ -16,6 +17,8 @@ pub struct Service {
     pub name: Name,
     /// Never empty.
     pub endpoints: Vec<Endpoint>,
+    /// How they are reached over TLS; `None` in plaintext.
+    pub tls: Option<ServiceTls>,
     /// How one is picked.
     pub balance: Balance,
     /// Bound on connecting.

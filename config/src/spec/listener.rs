@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    List, OrNone, Slot, Written,
+    List, ListenerTls, OrNone, Slot, Written,
     notation::{Bind, Network},
     scalar::{Int, Size},
 };
@@ -12,7 +12,7 @@ use crate::{
     defaults::{
         BACKLOG, BACKLOG_MAX, BODY_IDLE_TIMEOUT, BUFFER_BYTES, BUFFER_BYTES_BOUNDS, CONNECTIONS_MAX,
         HEAD_BYTES, HEAD_BYTES_BOUNDS, HEAD_FIELDS_LIMIT, HEAD_FIELDS_MAX, HEAD_TIMEOUT, IDLE_TIMEOUT,
-        LISTENER_CONNECTIONS, TARGET_BYTES, TARGET_BYTES_BOUNDS, TUNNEL_IDLE_TIMEOUT,
+        LISTENER_CONNECTIONS, TARGET_BYTES, TARGET_BYTES_BOUNDS, TLS_HANDSHAKE_TIMEOUT, TUNNEL_IDLE_TIMEOUT,
     },
     model::{ByteSize, Millis, Name},
 };
@@ -33,6 +33,9 @@ pub(crate) struct Listener {
     #[serde(default)]
     #[schemars(extend("default" = "http"))]
     pub(crate) protocol: Slot<ListenerProtocol>,
+    /// How TLS is ended; with `protocol: https`.
+    #[serde(default)]
+    pub(crate) tls: Slot<ListenerTls>,
     /// Pending connections the kernel keeps; it caps this at `net.core.somaxconn`.
     #[serde(default)]
     #[schemars(extend("default" = BACKLOG))]
@@ -53,11 +56,13 @@ pub(crate) struct Listener {
 }
 
 /// What is spoken on a listener.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum ListenerProtocol {
     /// HTTP/1.1 and HTTP/1.0 without TLS.
     Http,
+    /// The same within TLS, which is ended here; see `tls`.
+    Https,
 }
 
 /// What a path may hold.
@@ -122,6 +127,9 @@ pub(crate) struct ListenerLimits {
     expecting = "a map of timeouts"
 )]
 pub(crate) struct ListenerTimeouts {
+    /// A TLS handshake, from accept to its end.
+    #[schemars(extend("default" = TLS_HANDSHAKE_TIMEOUT.to_string()))]
+    pub(crate) tls_handshake: Slot<Written<Millis>>,
     /// From the first byte of a request head, or from accept, to its last.
     #[schemars(extend("default" = HEAD_TIMEOUT.to_string()))]
     pub(crate) head: Slot<Written<Millis>>,

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Health, List, OrNone, Slot, Written, scalar::Int};
+use super::{Health, List, OrNone, ServiceTls, Slot, Written, scalar::Int};
 use crate::{
     defaults::{
         CONNECT_TIMEOUT, OUTLIER_CONSECUTIVE_FAILURES, OUTLIER_CONSECUTIVE_FAILURES_MAX, OUTLIER_EJECTION,
@@ -29,6 +29,9 @@ pub(crate) struct Service {
     #[serde(default)]
     #[schemars(extend("default" = "http1"))]
     pub(crate) protocol: Slot<ServiceProtocol>,
+    /// How its endpoints are reached over TLS; in plaintext without it.
+    #[serde(default)]
+    pub(crate) tls: Slot<ServiceTls>,
     /// How an endpoint is picked.
     #[serde(default)]
     #[schemars(extend("default" = "leastRequest"))]

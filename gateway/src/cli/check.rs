@@ -33,6 +33,10 @@ pub(super) fn load(paths: &[PathBuf]) -> Result<Model, Failure> {
 
 pub(super) fn check(paths: &[PathBuf]) -> Result<(), Failure> {
     let model = load(paths)?;
+    for warning in app::check_material(&model).map_err(Failure::Config)? {
+        // As above.
+        let _ = writeln!(io::stderr(), "warning: {warning}");
+    }
     let rules: usize = model.routes.iter().map(|route| route.rules.len()).sum();
     let policies = match model.policies.len() {
         0 => String::new(),

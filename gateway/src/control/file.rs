@@ -135,6 +135,8 @@ fn data_links(paths: &[PathBuf]) -> Vec<Option<PathBuf>> {
 /// swaps a link beside the files: so folders are watched, never the files themselves.
 pub struct Watch {
     paths: Vec<PathBuf>,
+    /// What the configuration names: certificates and the like.
+    named: BTreeSet<PathBuf>,
     changed: Arc<Notify>,
     /// `None` when the system refused: then only SIGHUP reloads.
     watcher: Option<RecommendedWatcher>,
@@ -146,6 +148,7 @@ impl Watch {
     pub fn new(paths: Vec<PathBuf>) -> Self {
         let mut watch = Self {
             paths,
+            named: BTreeSet::new(),
             changed: Arc::default(),
             watcher: None,
         };
@@ -158,13 +161,31 @@ impl Watch {
         self.changed.notified().await;
     }
 
+    /// Watches these files too, from now on. Where they are others than before, that counts as a change: they may have
+    /// changed since they were read.
+    pub fn follow(&mut self, named: BTreeSet<PathBuf>) {
+        if self.named != named {
+            self.named = named;
+            self.renew();
+            self.changed.notify_one();
+        }
+    }
+
     /// Watches the folders as they are now. To be called before each reading: links may lead elsewhere since, and a
     /// folder that was replaced has lost its watch.
     pub fn renew(&mut self) {
-        let folders = watched_folders(&self.paths);
+        let mut folders = watched_folders(&self.paths);
+        let followed: BTreeSet<PathBuf> = self.named.iter().flat_map(|path| links_of(path)).collect();
+        folders.extend(
+            followed
+                .iter()
+                .map(|path| parent_of(path))
+                .filter(|folder| folder.is_dir()),
+        );
         let changed = Arc::clone(&self.changed);
-        let named: BTreeSet<PathBuf> = self.paths.iter().flat_map(|path| links_of(path)).collect();
+        let mut named: BTreeSet<PathBuf> = self.paths.iter().flat_map(|path| links_of(path)).collect();
         let whole: BTreeSet<PathBuf> = named.iter().filter(|path| path.is_dir()).cloned().collect();
+        named.extend(followed);
         let started = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // An error means that events were lost, so something may have changed.
             if event.map_or(true, |event| concerns(&event, &named, &whole)) {

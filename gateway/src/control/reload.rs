@@ -15,6 +15,7 @@ use sluice_config::{
 
 use super::{
     fleet::{self, Sockets},
+    material::{BadMaterial, Materials},
     upgrade::predecessor::Inherited,
 };
 use crate::access_log::Sink;
@@ -23,6 +24,8 @@ use crate::access_log::Sink;
 pub(super) struct Candidate {
     pub(super) sources: Vec<Source>,
     pub(super) model: Arc<Model>,
+    /// What its listeners end TLS with.
+    pub(super) materials: Materials,
     /// Of the listeners that are new in it.
     pub(super) sockets: Sockets,
     /// Where its access log goes, if that is new in it; `Some(None)` is nowhere.
@@ -36,6 +39,8 @@ pub(super) struct Candidate {
 pub(super) enum Refusal {
     /// The text is wrong; each problem with its place.
     Config(Vec<String>),
+    /// The text is right, a file of certificates it names is not.
+    Material(BadMaterial),
     /// The text is right, the system refuses what it asks for.
     System(Vec<String>),
 }
@@ -43,18 +48,22 @@ pub(super) enum Refusal {
 impl Refusal {
     pub(super) fn problems(&self) -> &[String] {
         match self {
-            Self::Config(problems) | Self::System(problems) => problems,
+            Self::Config(problems)
+            | Self::System(problems)
+            | Self::Material(BadMaterial { problems, .. }) => problems,
         }
     }
 }
 
-/// Loads and checks `sources`, and gets from the system what is new against `running` and was not `inherited`.
+/// Loads and checks `sources` and the files they name, and gets from the system what is new against `running` and was not
+/// `inherited`. A file that is bad and was good in `before` stays as it was.
 ///
 /// # Errors
 /// All that is wrong; what was bound or opened is given back.
 pub(super) fn prepare(
     sources: Vec<Source>,
     running: Option<&Model>,
+    before: &Materials,
     workers: impl Fn(&Model) -> usize,
     inherited: &Inherited,
 ) -> Result<Candidate, Refusal> {
@@ -68,6 +77,7 @@ pub(super) fn prepare(
     for change in needs_restart(running, &model) {
         tracing::warn!("{change} is read at start only: restart to make the change work");
     }
+    let materials = Materials::load(&model, before).map_err(Refusal::Material)?;
     let new = new_addresses(running, &model);
     // At the start nobody else may serve here; later it may be a socket of this process that is about to close.
     let claimed = if running.is_none() && inherited.is_empty() {
@@ -89,6 +99,7 @@ pub(super) fn prepare(
         sources,
         names: names(&model),
         model: Arc::new(model),
+        materials,
         sockets,
         sink,
     })
@@ -188,16 +199,28 @@ mod tests {
     #[test]
     fn a_candidate_has_what_is_new() {
         let port = free_port();
-        let first = prepare(yaml(port, ""), None, |_| 2, &Inherited::new())
-            .ok()
-            .unwrap();
+        let first = prepare(
+            yaml(port, ""),
+            None,
+            &Materials::default(),
+            |_| 2,
+            &Inherited::new(),
+        )
+        .ok()
+        .unwrap();
         assert_eq!(first.sockets.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
         assert!(first.sink.is_some());
         assert!(first.names.iter().eq(["one.example"]));
 
-        let second = prepare(yaml(port, ""), Some(&first.model), |_| 2, &Inherited::new())
-            .ok()
-            .unwrap();
+        let second = prepare(
+            yaml(port, ""),
+            Some(&first.model),
+            &first.materials,
+            |_| 2,
+            &Inherited::new(),
+        )
+        .ok()
+        .unwrap();
         assert_eq!(second.sockets.iter().map(Vec::len).collect::<Vec<_>>(), [0, 0]);
         assert!(second.sink.is_none());
     }
@@ -207,6 +230,7 @@ mod tests {
         let refusal = prepare(
             sources("listners: []\nroutes: 3\n"),
             None,
+            &Materials::default(),
             |_| 1,
             &Inherited::new(),
         )
@@ -226,9 +250,15 @@ mod tests {
     fn a_clash_of_ports_and_a_log_that_cannot_be_opened_refuse_the_whole() {
         let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = taken.local_addr().unwrap().port();
-        let refusal = prepare(yaml(port, ""), None, |_| 1, &Inherited::new())
-            .err()
-            .unwrap();
+        let refusal = prepare(
+            yaml(port, ""),
+            None,
+            &Materials::default(),
+            |_| 1,
+            &Inherited::new(),
+        )
+        .err()
+        .unwrap();
         assert!(matches!(refusal, Refusal::System(_)));
         assert!(
             refusal.problems()[0].contains(&format!("127.0.0.1:{port}")),
@@ -238,6 +268,7 @@ mod tests {
         let refusal = prepare(
             yaml(free_port(), "accessLog: { output: /no/such/folder/log }\n"),
             None,
+            &Materials::default(),
             |_| 1,
             &Inherited::new(),
         );

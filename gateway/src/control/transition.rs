@@ -2,6 +2,8 @@
 //!
 //! Owns the way of a configuration from its files to the workers, and the end of the process. Refuses to wait.
 
+mod rotation;
+
 use std::{
     collections::HashSet,
     net::SocketAddr,
@@ -14,6 +16,7 @@ use super::{
     dns::{Resolved, SystemResolver},
     file::{self, Watch},
     fleet::Sockets,
+    material::Materials,
     memory,
     probe::{Answer, Fault, Learned},
     reload::{Candidate, Refusal, names, open_sink, prepare},
@@ -55,26 +58,40 @@ impl State {
             Ok(sources) => sources,
             Err(error) => return self.refuse(&Refusal::Config(vec![error.to_string()])),
         };
-        if self
-            .pending
-            .as_ref()
-            .is_some_and(|(candidate, _)| candidate.sources == sources)
+        if let Some((candidate, _)) = &mut self.pending
+            && candidate.sources == sources
         {
+            // Bad files are told of when it goes live and they are looked at again.
+            if let Ok(materials) = Materials::load(&candidate.model, &candidate.materials) {
+                candidate.materials = materials;
+            }
             return;
         }
-        if self.live.as_ref().is_some_and(|live| live.sources == sources) {
-            return self.keep(cause);
+        if let Some(live) = self.live.take_if(|live| live.sources == sources) {
+            return self.rotate(live, cause);
         }
         if cause == Cause::Files && self.refused.as_ref() == Some(&sources) {
             return;
         }
         let running = self.live.as_ref().map(|live| &*live.model);
         let workers = self.fleet.workers();
-        match prepare(sources.clone(), running, |_| workers, &self.inherited) {
-            Ok(candidate) => self.await_names(candidate, Instant::now()),
+        let none = Materials::default();
+        let before = self.live.as_ref().map_or(&none, |live| &live.materials);
+        match prepare(sources.clone(), running, before, |_| workers, &self.inherited) {
+            Ok(candidate) => {
+                self.tell_kept(&candidate.materials);
+                self.await_names(candidate, Instant::now());
+            }
             Err(refusal) => {
                 self.refuse(&refusal);
-                self.refused = Some(sources);
+                match refusal {
+                    // Tried again when one of the files changes, those of what runs among them.
+                    Refusal::Material(bad) => {
+                        let live = self.live.iter().flat_map(|live| live.materials.files());
+                        self.follow = Some(bad.files.into_iter().chain(live).collect());
+                    }
+                    Refusal::Config(_) | Refusal::System(_) => self.refused = Some(sources),
+                }
             }
         }
     }
@@ -148,6 +165,7 @@ impl State {
         let Candidate {
             sources,
             model,
+            materials,
             sockets,
             sink,
             names,
@@ -164,6 +182,7 @@ impl State {
             Live {
                 sources,
                 model: Arc::clone(&model),
+                materials,
                 generation,
             },
             sockets,
@@ -197,6 +216,7 @@ impl State {
         let snapshot = Arc::new(compile(
             Arc::clone(&live.model),
             &addresses,
+            &live.materials.transports,
             |service, address| self.probes.is_up(service, address),
             &self.registry,
             live.generation,
@@ -208,6 +228,13 @@ impl State {
         self.budget.set(live.model.limits.memory);
         self.probes.follow(&snapshot.services);
         self.count_endpoints(&snapshot.services);
+        for (listener, file, ends) in live.materials.expiries(&live.model) {
+            self.registry
+                .certificate(listener, &file.to_string_lossy())
+                .of(0)
+                .set(ends);
+        }
+        self.follow = Some(live.materials.files());
         let generation = live.generation;
         self.registry
             .control()

@@ -9,7 +9,7 @@ use std::{
 };
 
 use sluice_config::defaults;
-use sluice_io::TcpStream;
+use sluice_tls::Stream;
 
 use super::{Entrance, Live};
 use crate::{
@@ -39,7 +39,7 @@ enum Woken {
 pub fn serve<P>(
     context: Rc<Context>,
     entrance: Rc<Entrance>,
-    stream: TcpStream,
+    stream: Stream,
     peer: SocketAddr,
     place: P,
 ) -> impl Future<Output = ()> + use<P> {
@@ -164,6 +164,7 @@ impl Session {
             .body_idle_timeout
             .duration();
         let client = &mut self.client;
+        client.wire.end();
         let flushed = poll_fn(|cx| client.wire.poll_flush(cx));
         if !matches!(
             client.watchdog.until(Some(io.now() + stall), flushed).await,

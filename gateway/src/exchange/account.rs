@@ -56,6 +56,11 @@ impl<'a> Account<'a> {
     ) -> Self {
         let listener = &current.snapshot.listeners[client.listener.0];
         let trusted = &listener.settings.trusted_proxies;
+        let scheme = if client.wire.is_secure() {
+            Scheme::Https
+        } else {
+            Scheme::Http
+        };
         Self {
             listener_id: client.listener,
             endpoint: None,
@@ -65,7 +70,7 @@ impl<'a> Account<'a> {
             try_started: None,
             answered_at: None,
             served: Some(&listener.unrouted),
-            forwarded: Forwarded::read(request, client.peer.ip(), trusted, Scheme::Http),
+            forwarded: Forwarded::read(request, client.peer.ip(), trusted, scheme),
             made_id: OnceCell::new(),
             rule: None,
             service: None,

@@ -12,6 +12,7 @@ use sluice_config::{
 };
 use sluice_io::{Timer, drain::Watch};
 use sluice_routing::overload::Pressure;
+use sluice_tls::Peer;
 
 use crate::{
     error::Failure,
@@ -92,14 +93,14 @@ impl Client {
 
     /// The SPIFFE ID it has proved by a certificate. On plaintext nobody proves anything.
     #[must_use]
-    pub const fn identity(&self) -> Option<&str> {
-        None
+    pub fn identity(&self) -> Option<&str> {
+        self.wire.peer().and_then(Peer::spiffe)
     }
 
     /// The server name of its TLS hello, in lower case. On plaintext there is none.
     #[must_use]
-    pub const fn server_name(&self) -> Option<&str> {
-        None
+    pub fn server_name(&self) -> Option<&str> {
+        self.wire.server_name()
     }
 
     /// Until when it is still believed to wait for its answer: for ever, unless it closes. A close of its sending side

@@ -2,6 +2,8 @@
 //!
 //! Owns names, help and labels of the metrics. Refuses to keep anything: it sums over the workers as it writes.
 
+mod tls;
+
 use std::{fmt, sync::Arc};
 
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
@@ -29,6 +31,7 @@ impl Collector for Exposition {
         let tables = self.0.lock();
         requests(&mut page, &tables)?;
         listeners(&mut page, &tables.listeners, &self.0.bad_request_rules)?;
+        tls::tls(&mut page, &tables, &self.0.control)?;
         services(&mut page, &tables.services)?;
         endpoints(&mut page, &tables.endpoints)?;
         decisions(&mut page, &tables)?;
@@ -152,6 +155,11 @@ fn services(page: &mut Page<'_>, table: &Table<1, ServiceMetrics>) -> fmt::Resul
         "sluice_upstream_connections_idle",
         "Kept connections that wait for a request.",
         levels(table, "service", |metrics| &metrics.connections_idle),
+    )?;
+    page.gauges(
+        "sluice_service_tls_unverified",
+        "1 while the certificates of a service's endpoints are not checked (insecureSkipVerify).",
+        levels(table, "service", |metrics| &metrics.tls_unverified),
     )?;
     page.counters(
         "sluice_upstream_overloaded_total",

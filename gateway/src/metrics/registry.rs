@@ -9,8 +9,8 @@ use std::{
 };
 
 use super::{
-    Counter, EndpointMetrics, Gauge, ListenerMetrics, PerWorker, PolicyCounters, RequestCounters,
-    RetryCounters, ServiceMetrics, WorkerMetrics, exposition::Exposition,
+    Counter, EndpointMetrics, Gauge, ListenerMetrics, PerWorker, PlaintextPeers, PolicyCounters,
+    RequestCounters, RetryCounters, ServiceMetrics, WorkerMetrics, exposition::Exposition,
 };
 use sluice_config::defaults::operations::SERIES_RELOADS_KEPT;
 
@@ -72,6 +72,18 @@ impl Registry {
         self.tables(|tables, workers| tables.services.get_or_create([name], workers))
     }
 
+    /// Who spoke plaintext on a listener that speaks TLS too: one for all workers.
+    #[must_use]
+    pub fn plaintext_peers(&self, listener: &str) -> PerWorker<PlaintextPeers> {
+        self.tables(|tables, _| tables.plaintext_peers.get_or_create([listener], 1))
+    }
+
+    /// When a certificate of a listener ends, told by the control thread.
+    #[must_use]
+    pub fn certificate(&self, listener: &str, file: &str) -> PerWorker<Gauge> {
+        self.tables(|tables, _| tables.certificates.get_or_create([listener, file], 1))
+    }
+
     /// What the control thread knows of one service's endpoints.
     #[must_use]
     pub fn endpoints(&self, service: &str) -> PerWorker<EndpointMetrics> {
@@ -129,6 +141,8 @@ impl Registry {
         let mut tables = self.shared.lock();
         tables.requests.retain_recent();
         tables.listeners.retain_recent();
+        tables.plaintext_peers.retain_recent();
+        tables.certificates.retain_recent();
         tables.services.retain_recent();
         tables.endpoints.retain_recent();
         tables.split_picks.retain_recent();
@@ -170,6 +184,10 @@ pub struct ControlMetrics {
     pub upgrades_failed: Counter,
     /// Upgrades that were not begun.
     pub upgrades_refused: Counter,
+    /// Changes of certificate, key, CA and CRL files that went live.
+    pub certificates_applied: Counter,
+    /// Such changes that were bad, so that what was before stays.
+    pub certificates_rejected: Counter,
     /// DNS look-ups that failed.
     pub dns_failures: Counter,
     /// Memory of the process that is in RAM, in bytes.
@@ -202,6 +220,8 @@ impl Shared {
 pub(super) struct Tables {
     pub(super) requests: Table<3, RequestCounters>,
     pub(super) listeners: Table<1, ListenerMetrics>,
+    pub(super) plaintext_peers: Table<1, PlaintextPeers>,
+    pub(super) certificates: Table<2, Gauge>,
     pub(super) services: Table<1, ServiceMetrics>,
     pub(super) endpoints: Table<1, EndpointMetrics>,
     pub(super) split_picks: Table<3, Counter>,

@@ -2,7 +2,14 @@
 //!
 //! Owns their shape. Refuses labels and text, but for the closed lists of outcomes.
 
-use std::sync::OnceLock;
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    sync::{Mutex, OnceLock, PoisonError},
+};
+
+use sluice_config::defaults::PLAINTEXT_SOURCES_MAX;
+use sluice_tls::Reason;
 
 use sluice_routing::authorize::Decision;
 
@@ -40,12 +47,24 @@ pub struct ListenerMetrics {
     pub bytes_received: Counter,
     /// Bytes to clients.
     pub bytes_sent: Counter,
+    /// TLS handshakes with clients.
+    pub(super) handshakes: Handshakes,
     /// Malformed requests by the rule they broke, one for each rule given to
     /// [`Registry::new`](super::Registry::new).
     pub(super) bad_requests: OnceLock<Box<[(&'static str, Counter)]>>,
 }
 
 impl ListenerMetrics {
+    /// Counts a TLS handshake that was done.
+    pub fn count_handshake(&self, is_resumed: bool) {
+        self.handshakes.done[usize::from(is_resumed)].inc();
+    }
+
+    /// Counts a TLS handshake that failed.
+    pub fn count_failed_handshake(&self, reason: Reason) {
+        self.handshakes.failed[reason as usize].inc();
+    }
+
     /// Counts a malformed request. A rule that is not on the list given to
     /// [`Registry::new`](super::Registry::new) is not counted.
     pub fn count_bad_request(&self, rule: &str) {
@@ -53,6 +72,42 @@ impl ListenerMetrics {
         if let Some((_, counter)) = rules.iter().find(|(name, _)| *name == rule) {
             counter.inc();
         }
+    }
+}
+
+/// Connections in plaintext by where they came from, on a listener that speaks TLS too. All workers count here, behind a
+/// lock: it is taken once for such a connection, and never for a request.
+#[derive(Debug, Default)]
+pub struct PlaintextPeers(Mutex<Sources>);
+
+#[derive(Debug, Default)]
+struct Sources {
+    named: BTreeMap<IpAddr, u64>,
+    others: u64,
+}
+
+impl PlaintextPeers {
+    /// Counts one. The first [`PLAINTEXT_SOURCES_MAX`] addresses are counted each by itself, those after together.
+    pub fn count(&self, source: IpAddr) {
+        let mut sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_room = sources.named.len() < PLAINTEXT_SOURCES_MAX;
+        match sources.named.get_mut(&source) {
+            Some(count) => *count += 1,
+            None if has_room => _ = sources.named.insert(source, 1),
+            None => sources.others += 1,
+        }
+    }
+
+    /// How many came from where; `other` stands for those after the first.
+    #[must_use]
+    pub fn by_source(&self) -> Vec<(String, u64)> {
+        let sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let named = sources
+            .named
+            .iter()
+            .map(|(source, count)| (source.to_canonical().to_string(), *count));
+        let others = (sources.others > 0).then(|| ("other".to_owned(), sources.others));
+        named.chain(others).collect()
     }
 }
 
@@ -75,6 +130,31 @@ pub struct ServiceMetrics {
     pub overloaded: Counter,
     /// Endpoints left out for failing.
     pub ejections: Counter,
+    /// 1 while certificates of its endpoints are not checked; told by the control thread, on the first worker's.
+    pub tls_unverified: Gauge,
+    /// TLS handshakes with its endpoints.
+    pub(super) handshakes: Handshakes,
+}
+
+impl ServiceMetrics {
+    /// Counts a TLS handshake that was done.
+    pub fn count_handshake(&self, is_resumed: bool) {
+        self.handshakes.done[usize::from(is_resumed)].inc();
+    }
+
+    /// Counts a TLS handshake that failed.
+    pub fn count_failed_handshake(&self, reason: Reason) {
+        self.handshakes.failed[reason as usize].inc();
+    }
+}
+
+/// What became of TLS handshakes.
+#[derive(Debug, Default)]
+pub(super) struct Handshakes {
+    /// Those done: in full, and by a ticket of an earlier one.
+    pub(super) done: [Counter; 2],
+    /// Those that failed, by the number of the reason.
+    pub(super) failed: [Counter; Reason::ALL.len()],
 }
 
 /// What became of a wish to try again.

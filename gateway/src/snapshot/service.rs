@@ -1,20 +1,23 @@
 //! A service as workers use it: its settings and the addresses it has now.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use sluice_config::{
     Model,
-    model::{self, Address, ServiceId},
+    model::{self, Address, ServiceId, ServiceTls},
 };
 use sluice_routing::authorize::Policies;
+use sluice_tls::ClientContext;
 
-use super::Resolved;
+use super::{Resolved, Transports};
 use crate::metrics::{PerWorker, Registry, ServiceMetrics};
 
 /// One service.
 pub struct Service {
     /// Its settings.
     pub settings: model::Service,
+    /// How it is reached over TLS, if it is.
+    pub tls: Option<Arc<ClientContext>>,
     /// Where it is now; DNS names stand here as the addresses they have. Empty when none resolves.
     pub endpoints: Vec<Endpoint>,
     /// What is asked of requests about to be sent to it.
@@ -24,10 +27,12 @@ pub struct Service {
 }
 
 /// One address of a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// Where to connect.
     pub address: SocketAddr,
+    /// As which host it is called over TLS; `None` in plaintext.
+    pub host: Option<Arc<str>>,
     /// Relative to the others, at least 1.
     pub weight: u32,
     /// Whether it may be picked, as far as health checks told when this was compiled.
@@ -39,6 +44,7 @@ impl Service {
         model: &Model,
         id: ServiceId,
         resolved: &Resolved,
+        transports: &Transports,
         is_up: &impl Fn(&str, SocketAddr) -> bool,
         registry: &Registry,
     ) -> Self {
@@ -52,18 +58,31 @@ impl Service {
                     Some(known) => known.weight = known.weight.saturating_add(weight),
                     None => endpoints.push(Endpoint {
                         address,
+                        host: settings.tls.as_ref().map(|tls| host(tls, &declared.address)),
                         weight,
                         up: settings.health.is_none() || is_up(name, address),
                     }),
                 }
             }
         }
+        let metrics = registry.service(name);
+        let unverified = settings.tls.as_ref().is_some_and(|tls| tls.unverified);
+        metrics.of(0).tls_unverified.set(unverified.into());
         Self {
+            tls: transports.services.get(name).cloned(),
             endpoints,
             policies: Policies::compile(model, |target| target.services.contains(&id)),
-            metrics: registry.service(name),
+            metrics,
             settings: settings.clone(),
         }
+    }
+}
+
+/// As which host an endpoint is called.
+fn host(tls: &ServiceTls, address: &Address) -> Arc<str> {
+    match (&tls.server_name, address) {
+        (Some(name), _) | (None, Address::Dns(name, _)) => name.as_str().into(),
+        (None, Address::Ip(address)) => address.ip().to_string().into(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -14,6 +15,8 @@ use crate::wire::Wire;
 pub struct Endpoint {
     /// Where it is.
     pub address: SocketAddr,
+    /// As which host it is called over TLS; `None` in plaintext.
+    pub(super) host: Option<Arc<str>>,
     active: Cell<u32>,
     up: Cell<bool>,
     idle: RefCell<Vec<Idle>>,
@@ -26,9 +29,10 @@ struct Idle {
 }
 
 impl Endpoint {
-    pub(super) fn new(address: SocketAddr) -> Self {
+    pub(super) fn new(address: SocketAddr, host: Option<Arc<str>>) -> Self {
         Self {
             address,
+            host,
             active: Cell::new(0),
             up: Cell::new(true),
             idle: RefCell::new(Vec::new()),
@@ -61,7 +65,7 @@ impl Endpoint {
     /// are dropped here (RFC 9112 9.3.1: a response without a request belongs to nobody).
     pub(super) fn take_idle(&self, now: Instant, kept: Millis) -> Option<Box<Wire>> {
         loop {
-            let candidate = self.idle.borrow_mut().pop()?;
+            let mut candidate = self.idle.borrow_mut().pop()?;
             if now.saturating_duration_since(candidate.since) < kept.duration() && candidate.wire.is_quiet() {
                 return Some(candidate.wire);
             }
@@ -79,7 +83,7 @@ impl Endpoint {
     /// Drops what is closed or too old. Gives how many stay.
     pub(super) fn sweep(&self, now: Instant, kept: Duration) -> usize {
         let mut idle = self.idle.borrow_mut();
-        idle.retain(|one| now.saturating_duration_since(one.since) < kept && one.wire.is_quiet());
+        idle.retain_mut(|one| now.saturating_duration_since(one.since) < kept && one.wire.is_quiet());
         idle.len()
     }
 }

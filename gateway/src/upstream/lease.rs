@@ -1,8 +1,14 @@
 //! A connection to a backend, lent for one try.
 
-use std::{rc::Rc, time::Instant};
+use std::{
+    future::poll_fn,
+    io::{self, ErrorKind},
+    rc::Rc,
+    time::Instant,
+};
 
-use sluice_io::{Io, SocketOptions};
+use sluice_io::{Io, SocketOptions, TcpStream};
+use sluice_tls::{ClientContext, Stream};
 
 use super::{Endpoint, Service};
 use crate::wire::Wire;
@@ -54,9 +60,15 @@ impl Lease {
         service: &Service,
         endpoint: &Rc<Endpoint>,
         options: &SocketOptions,
-    ) -> std::io::Result<Self> {
+    ) -> io::Result<Self> {
         let load = Load::on(endpoint);
-        let stream = io.connect(endpoint.address, options).await?;
+        let tcp = io.connect(endpoint.address, options).await?;
+        let stream = match (&service.tls, &endpoint.host) {
+            (Some(context), Some(host)) => secure(service, endpoint, tcp, context, host).await?,
+            (None, _) => tcp.into(),
+            // Never in plaintext what is to be secret.
+            (Some(_), None) => return Err(ErrorKind::Unsupported.into()),
+        };
         service.metrics().connects.inc();
         Ok(Self {
             wire: Box::new(Wire::new(stream)),
@@ -66,11 +78,37 @@ impl Lease {
     }
 
     /// Keeps the connection for another request. Only after a whole response and a whole request.
-    pub fn give_back(self, service: &Service, now: Instant) {
+    pub fn give_back(mut self, service: &Service, now: Instant) {
         if self.wire.is_quiet() {
             self.load
                 .0
                 .keep_idle(self.wire, service.settings.pool.idle_max, now);
+        }
+    }
+}
+
+/// Shakes hands over a new connection.
+async fn secure(
+    service: &Service,
+    endpoint: &Endpoint,
+    tcp: TcpStream,
+    context: &ClientContext,
+    host: &str,
+) -> io::Result<Stream> {
+    let mut stream = Stream::connect(tcp, context, host)?;
+    match poll_fn(|cx| stream.poll_handshake(cx)).await {
+        Ok(()) => {
+            service.metrics().count_handshake(stream.is_resumed());
+            Ok(stream)
+        }
+        Err(failure) => {
+            service.metrics().count_failed_handshake(failure.reason);
+            let (name, address) = (service.name.as_str(), endpoint.address);
+            let (reason, detail) = (failure.reason.as_str(), &failure.detail);
+            tracing::warn!(service = name, %address, reason, %detail, "a TLS handshake with a backend failed");
+            // The alert that says so is queued: it goes, or the backend learns no more than that it was closed on.
+            let _ = poll_fn(|cx| stream.poll_flush(cx)).await;
+            Err(io::Error::other(failure))
         }
     }
 }

@@ -100,3 +100,37 @@ pub fn poll_raw(
 const fn high_water(buffer_bytes: usize) -> usize {
     buffer_bytes / 4
 }
+
+impl Wire {
+    /// Moves a piece of `source`'s body into the one that goes out inside the kernel, if the body is large, at most
+    /// `most` bytes. Gives how many; with 0 [`Self::poll_body`] is the way.
+    ///
+    /// # Errors
+    /// When this connection broke.
+    fn poll_splice_body(
+        &mut self,
+        source: &mut Self,
+        most: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let run = source.reader.run();
+        if source.reader.received() + run < SPLICE_BYTES_MIN || !self.writer.is_bare() {
+            return Poll::Ready(Ok(0));
+        }
+        ready!(self.stream.poll_spliced(cx))?;
+        if run == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        let most = most.min(usize::try_from(run).unwrap_or(usize::MAX));
+        let count = ready!(self.stream.poll_splice(&mut source.stream, most, cx))?;
+        let bytes = count as u64;
+        source.reader.pass_unread(bytes);
+        source.taken += bytes;
+        self.written += bytes;
+        self.writer.pass_unread(bytes).map_err(io::Error::other)?;
+        Poll::Ready(Ok(count))
+    }
+}
+
+/// With smaller bodies changing over costs more than copying.
+const SPLICE_BYTES_MIN: u64 = 128 * 1024;

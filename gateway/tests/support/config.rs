@@ -155,7 +155,7 @@ impl Config {
 }
 
 fn listener(name: &str, bind: SocketAddr) -> String {
-    format!("- name: {name}\n  bind: \"{bind}\"\n  protocol: http\n")
+    format!("- name: {name}\n  bind: \"{bind}\"\n")
 }
 
 fn indented(options: &str) -> String {

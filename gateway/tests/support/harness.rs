@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub mod certificates;
 pub mod client;
 pub mod config;
 pub mod gateway;
@@ -17,6 +18,7 @@ pub mod message;
 pub mod metrics;
 pub mod origin;
 pub mod output;
+pub mod secure;
 
 pub use client::{Client, Response};
 pub use config::{Config, Port, Ports};

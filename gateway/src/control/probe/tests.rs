@@ -5,7 +5,10 @@ use std::sync::Mutex;
 use sluice_config::{Model, model};
 
 use super::*;
-use crate::{metrics::Registry, snapshot::compile};
+use crate::{
+    metrics::Registry,
+    snapshot::{Transports, compile},
+};
 
 /// Answers as told, and remembers whom it was asked about.
 #[derive(Default)]
@@ -39,7 +42,15 @@ fn services(endpoints: &[u8], health: &str) -> Vec<Service> {
     );
     let model: model::Model = Model::from_yaml(&yaml).unwrap();
     let registry = Registry::new(1, []);
-    compile(Arc::new(model), &HashMap::new(), |_, _| true, &registry, 1).services
+    compile(
+        Arc::new(model),
+        &HashMap::new(),
+        &Transports::default(),
+        |_, _| true,
+        &registry,
+        1,
+    )
+    .services
 }
 
 const TCP: &str = ", health: { tcp: true }";

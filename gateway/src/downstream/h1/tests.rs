@@ -13,7 +13,10 @@ use sluice_config::{Model, model::ListenerId};
 use sluice_io::{DriverChoice, Options, Runtime, SocketOptions};
 
 use super::*;
-use crate::{metrics::Registry, snapshot::compile};
+use crate::{
+    metrics::Registry,
+    snapshot::{Transports, compile},
+};
 
 fn size_of_future<A, B, C, D, E, F: Future>(_: fn(A, B, C, D, E) -> F) -> usize {
     size_of::<F>()
@@ -50,7 +53,14 @@ fn serve_with_a_fault(driver: DriverChoice, listener: net::TcpListener, told: &A
     runtime.block_on(async {
         let registry = Registry::new(1, []);
         let model = Arc::new(Model::from_yaml(CONFIG).unwrap());
-        let mut snapshot = compile(model, &HashMap::new(), |_, _| true, &registry, 1);
+        let mut snapshot = compile(
+            model,
+            &HashMap::new(),
+            &Transports::default(),
+            |_, _| true,
+            &registry,
+            1,
+        );
         snapshot.rules.truncate(1);
         let context = Rc::new(Context::new(0, io.clone(), registry.worker(), 10));
         let current = context.swap(Arc::new(snapshot), None);
@@ -62,7 +72,7 @@ fn serve_with_a_fault(driver: DriverChoice, listener: net::TcpListener, told: &A
             .unwrap();
         for turn in 0..2 {
             let (stream, peer) = poll_fn(|cx| listener.poll_accept(cx)).await.unwrap();
-            let session = serve(Rc::clone(&context), Rc::clone(&entrance), stream, peer, ());
+            let session = serve(Rc::clone(&context), Rc::clone(&entrance), stream.into(), peer, ());
             if turn == 0 {
                 io.spawn(session);
             } else {

@@ -1,0 +1,144 @@
+//! A client that speaks TLS in this process, and the tools beside it that do.
+
+use std::{
+    io::{self, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    path::Path,
+    process::{Command, Stdio},
+    sync::Arc,
+};
+
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned, client::Resumption};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+
+use super::{
+    GUARD,
+    certificates::{Authority, Pair},
+};
+
+/// How a client of tests speaks TLS.
+#[derive(Clone)]
+pub struct Secure(Arc<ClientConfig>);
+
+/// One connection.
+pub struct Session(StreamOwned<ClientConnection, TcpStream>);
+
+impl Secure {
+    /// Believes what `authority` issued, and shows `pair` if there is one.
+    pub fn new(authority: &Authority, pair: Option<&Pair>) -> Self {
+        let mut roots = RootCertStore::empty();
+        let root = CertificateDer::from_pem_slice(authority.pem().as_bytes()).expect("PEM");
+        roots.add(root).expect("a root");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots);
+        let mut config = match pair {
+            Some(pair) => {
+                let chain = CertificateDer::pem_slice_iter(pair.cert.as_bytes()).map(|one| one.expect("PEM"));
+                let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).expect("PEM");
+                builder
+                    .with_client_auth_cert(chain.collect(), key)
+                    .expect("a pair")
+            }
+            None => builder.with_no_client_auth(),
+        };
+        config.resumption = Resumption::disabled();
+        Self(Arc::new(config))
+    }
+
+    /// Keeps tickets.
+    pub fn resuming(self) -> Self {
+        let mut config = (*self.0).clone();
+        config.resumption = Resumption::in_memory_sessions(256);
+        Self(Arc::new(config))
+    }
+
+    /// Connects and shakes hands.
+    pub fn connect(&self, address: SocketAddr, name: &str) -> io::Result<Session> {
+        let name = name.to_owned().try_into().expect("a name");
+        let connection = ClientConnection::new(Arc::clone(&self.0), name).expect("a client");
+        let socket = TcpStream::connect_timeout(&address, GUARD)?;
+        socket.set_read_timeout(Some(GUARD))?;
+        let mut session = StreamOwned::new(connection, socket);
+        while session.conn.is_handshaking() {
+            session.conn.complete_io(&mut session.sock)?;
+        }
+        Ok(Session(session))
+    }
+}
+
+impl Session {
+    /// Asks for `target` and gives the status and the body of the answer.
+    pub fn get(&mut self, host: &str, target: &str) -> io::Result<(u16, String)> {
+        write!(self.0, "GET {target} HTTP/1.1\r\nhost: {host}\r\n\r\n")?;
+        let mut received = Vec::new();
+        loop {
+            if let Some((head, body)) = split(&received)
+                && body.len() >= length_of(&head)
+            {
+                let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+                let body = String::from_utf8_lossy(body).into_owned();
+                return Ok((status.unwrap_or(0), body));
+            }
+            let mut more = [0; 16 * 1024];
+            let count = self.0.read(&mut more)?;
+            if count == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            received.extend_from_slice(&more[..count]);
+        }
+    }
+
+    /// The certificate that was shown.
+    pub fn shown(&self) -> Vec<u8> {
+        let chain = self.0.conn.peer_certificates().expect("a certificate");
+        chain[0].to_vec()
+    }
+
+    /// Whether the handshake went by a ticket.
+    pub fn is_resumed(&self) -> bool {
+        self.0.conn.handshake_kind() == Some(HandshakeKind::Resumed)
+    }
+}
+
+/// The first certificate of a PEM text, in DER.
+pub fn der(pem: &str) -> Vec<u8> {
+    CertificateDer::from_pem_slice(pem.as_bytes())
+        .expect("PEM")
+        .to_vec()
+}
+
+fn split(received: &[u8]) -> Option<(String, &[u8])> {
+    let end = received.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    let head = String::from_utf8_lossy(&received[..end]).to_lowercase();
+    Some((head, &received[end..]))
+}
+
+fn length_of(head: &str) -> usize {
+    let field = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    field.and_then(|length| length.trim().parse().ok()).unwrap_or(0)
+}
+
+/// What `openssl s_client` says of a request over one connection with these options, both outputs together.
+pub fn s_client(address: SocketAddr, folder: &Path, options: &[&str]) -> String {
+    let mut child = Command::new("openssl")
+        .args(["s_client", "-connect", &address.to_string(), "-ign_eof"])
+        .args(options)
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("openssl runs");
+    let mut stdin = child.stdin.take().expect("stdin is piped");
+    // It may have ended already.
+    let _ = stdin.write_all(b"GET / HTTP/1.1\r\nhost: web.example\r\nconnection: close\r\n\r\n");
+    let output = child.wait_with_output().expect("openssl ends");
+    drop(stdin);
+    let said = [output.stdout, output.stderr].concat();
+    String::from_utf8_lossy(&said).into_owned()
+}
