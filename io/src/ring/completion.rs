@@ -56,6 +56,8 @@ impl Ring {
     /// Acts on the sends of which no completion came: once all are submitted, they have all been taken at once.
     pub(super) fn settle(&mut self) {
         if !self.submission.is_empty() {
+            // The kernel took no more for now: the next turn does not wait either.
+            self.awaited |= !self.at_once.is_empty();
             return;
         }
         let mut at_once = std::mem::take(&mut self.at_once);
