@@ -12,7 +12,9 @@ use harness::{
     on_both_drivers,
     secure::{Secure, s_client},
 };
-use rcgen::{BasicConstraints, ExtendedKeyUsagePurpose, IsCa, SanType, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CustomExtension, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType, date_time_ymd,
+};
 
 fn start(
     driver: Driver,
@@ -65,6 +67,14 @@ fn bad(authority: &Authority) -> Vec<Case> {
     });
     let middle = authority.intermediate("middle", |_| {});
     let no_authority = authority.intermediate("no authority", |params| params.is_ca = IsCa::ExplicitNoCa);
+    let no_signer = authority.intermediate("no signer", |params| {
+        params.key_usages = vec![KeyUsagePurpose::CrlSign];
+    });
+    let unknown = authority.client_with(id, |params| {
+        let mut extension = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 55555, 1], vec![5, 0]);
+        extension.set_criticality(true);
+        params.custom_extensions = vec![extension];
+    });
     let short = authority.intermediate("short", |params| {
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     });
@@ -95,7 +105,12 @@ fn bad(authority: &Authority) -> Vec<Case> {
             "unknown ca",
             "unknown_authority",
         ),
-        case("same name, other key", Authority::new("root").client(id), "", ""),
+        case(
+            "same name, other key",
+            Authority::new("root").client(id),
+            "decrypt error",
+            "certificate_invalid",
+        ),
         case(
             "missing intermediate",
             middle.client(id),
@@ -111,11 +126,33 @@ fn bad(authority: &Authority) -> Vec<Case> {
         case(
             "below what is no authority",
             chained(&no_authority, no_authority.client(id)),
-            "",
-            "",
+            "certificate unknown",
+            "certificate_invalid",
         ),
-        case("too deep", chained(&short, too_deep), "", ""),
-        case("outside of the names", chained(&constrained, outside), "", ""),
+        case(
+            "below what may not sign",
+            chained(&no_signer, no_signer.client(id)),
+            "unknown ca",
+            "unknown_authority",
+        ),
+        case(
+            "with a critical extension that is unknown",
+            unknown,
+            "certificate unknown",
+            "certificate_invalid",
+        ),
+        case(
+            "too deep",
+            chained(&short, too_deep),
+            "certificate unknown",
+            "certificate_invalid",
+        ),
+        case(
+            "outside of the names",
+            chained(&constrained, outside),
+            "certificate unknown",
+            "certificate_invalid",
+        ),
     ]
 }
 
@@ -162,12 +199,10 @@ fn bad_certificates_get_their_alert_and_never_a_request_through() {
                 gateway.wait_metrics(name, |metrics| {
                     metrics.sum("sluice_tls_handshake_failures_total", &[]) >= failures
                 });
-                if !reason.is_empty() {
-                    let counted = gateway
-                        .metrics()
-                        .sum("sluice_tls_handshake_failures_total", &[("reason", reason)]);
-                    assert!(counted > 0.0, "{name}");
-                }
+                let counted = gateway
+                    .metrics()
+                    .sum("sluice_tls_handshake_failures_total", &[("reason", reason)]);
+                assert!(counted > 0.0, "{name}");
             }
         }
         let metrics = gateway.metrics();

@@ -5,7 +5,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use x509_parser::{
-    extensions::GeneralName, prelude::FromDer as _, revocation_list::CertificateRevocationList,
+    certificate::X509Certificate, extensions::GeneralName, prelude::FromDer as _,
+    revocation_list::CertificateRevocationList,
 };
 
 /// What one certificate says.
@@ -29,8 +30,7 @@ impl Facts {
     /// # Errors
     /// In words, when it is none.
     pub(crate) fn read(der: &[u8]) -> Result<Self, String> {
-        let (_, certificate) =
-            x509_parser::certificate::X509Certificate::from_der(der).map_err(|error| error.to_string())?;
+        let (_, certificate) = X509Certificate::from_der(der).map_err(|error| error.to_string())?;
         let mut facts = Self {
             subject: certificate.subject().to_string(),
             dns: Vec::new(),
@@ -71,6 +71,18 @@ impl Facts {
                 .is_some_and(|(label, rest)| !label.is_empty() && rest.eq_ignore_ascii_case(parent)),
             None => name.eq_ignore_ascii_case(host),
         })
+    }
+}
+
+/// Whether the key of an authority may sign certificates: not if its key usage says what it is for, and not that (RFC 5280
+/// 4.2.1.3). What cannot be read may not.
+pub(crate) fn may_sign_certificates(der: &[u8]) -> bool {
+    let Ok((_, certificate)) = X509Certificate::from_der(der) else {
+        return false;
+    };
+    match certificate.key_usage() {
+        Ok(usage) => usage.is_none_or(|usage| usage.value.key_cert_sign()),
+        Err(_) => false,
     }
 }
 

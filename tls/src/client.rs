@@ -23,6 +23,7 @@ use crate::{
     material::{Authorities, Identity},
     peer::spiffe_id,
     server::{WrongSettings, groups, versions},
+    verifier::signing,
 };
 
 /// What a service asks for.
@@ -169,7 +170,8 @@ impl ServerCertVerifier for Verifier {
         if !matches!(self.expected, Expected::Unverified) {
             let algorithms = self.crypto.signature_verification_algorithms.all;
             let parsed = ParsedCertificate::try_from(end_entity)?;
-            verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, intermediates, now, algorithms)?;
+            let signing = signing(intermediates);
+            verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, &signing, now, algorithms)?;
             self.is_expected(end_entity, server_name)?;
         }
         Ok(ServerCertVerified::assertion())

@@ -15,6 +15,7 @@ mod peer;
 mod server;
 mod session;
 mod stream;
+mod verifier;
 
 pub use client::{ClientContext, ClientSettings, Expected};
 pub use failure::{Failure, Reason};

@@ -20,7 +20,10 @@ use rustls::{
 use sluice_config::model::{ApplicationProtocol, KeyExchange, TlsVersion};
 use thiserror::Error;
 
-use crate::material::{Authorities, Identity, Revocations, sum};
+use crate::{
+    material::{Authorities, Identity, Revocations, sum},
+    verifier::ClientVerifier,
+};
 
 /// What a listener asks for.
 #[derive(Debug)]
@@ -174,7 +177,10 @@ fn verifier(
     } else {
         builder.allow_unauthenticated()
     };
-    builder.build().map_err(|error| WrongSettings(error.to_string()))
+    let verifier = builder
+        .build()
+        .map_err(|error| WrongSettings(error.to_string()))?;
+    Ok(Arc::new(ClientVerifier(verifier)))
 }
 
 /// What must be the same for a ticket to be taken: the listener, and all that decides on its clients.

@@ -272,6 +272,11 @@ fn clients_without_a_good_certificate_get_the_right_alert() {
             Reason::CertificateExpired,
         ),
         (
+            Some(world::flip_last_bit(authority.client("spiffe://td/a"))),
+            "DecryptError",
+            Reason::CertificateInvalid,
+        ),
+        (
             Some(authority.for_servers()),
             "UnsupportedCertificate",
             Reason::CertificatePurpose,

@@ -42,6 +42,15 @@ pub(super) fn copy(pair: &Pair) -> Pair {
     (pair.0.clone(), pair.1.clone_key(), pair.2.clone())
 }
 
+/// The same certificate, but for the last bit of its signature.
+pub(super) fn flip_last_bit(pair: Pair) -> Pair {
+    let mut der = pair.0.to_vec();
+    if let Some(last) = der.last_mut() {
+        *last ^= 1;
+    }
+    (der.into(), pair.1, pair.2)
+}
+
 /// Who issues certificates.
 pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
