@@ -1,4 +1,4 @@
-//! The load: wrk where a peer is to give what it has, h2load where the rate is fixed.
+//! The load: wrk where a peer is to give what it has, h2load where the rate is fixed, openssl where sessions are resumed.
 //!
 //! A run that had one wrong answer has no figure. wrk looks at every answer (status and length of the body) in a first
 //! pass, which also warms the peer up; as that costs the core of the load more than the peers cost theirs, in the
@@ -6,9 +6,11 @@
 //! first. h2load counts statuses and bytes of bodies itself.
 
 mod h2load;
+mod openssl;
 mod wrk;
 
 pub(crate) use h2load::at_rate;
+pub(crate) use openssl::handshakes;
 pub(crate) use wrk::Wrk;
 
 /// What clients saw of one turn.
@@ -17,7 +19,13 @@ pub(crate) struct Seen {
     /// All answers of the turn, each of them right.
     pub(crate) answers: u64,
     pub(crate) answers_per_second: f64,
-    /// Microseconds from the request to the end of its answer.
+    /// Absent where the generator tells none.
+    pub(crate) times: Option<Times>,
+}
+
+/// Microseconds from a request to the end of its answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Times {
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
     pub(crate) p999_us: f64,

@@ -2,14 +2,15 @@
 //! (`instructions`).
 //!
 //! Rooms, each using only those to its right:
-//! `main > run, instructions > report > load, idle > scenario > peers > origin > client > process > namespace, meter,
-//! statistics > error`.
+//! `main > run, instructions > report > load, idle > peers > scenario > origin > client > process > namespace, material,
+//! meter, statistics > error`.
 
 mod client;
 mod error;
 mod idle;
 mod instructions;
 mod load;
+mod material;
 mod meter;
 mod namespace;
 mod origin;

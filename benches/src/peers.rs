@@ -3,6 +3,7 @@
 //! Every configuration stands in benches/peers/ with its reasons; what changes from run to run is filled in here.
 
 mod build;
+mod ends;
 mod routes;
 
 use std::{
@@ -15,11 +16,15 @@ use std::{
 
 pub(crate) use build::{Build, cargo, install_envoy, target_folder};
 use build::{build_yardsticks, yardsticks};
+use ends::Ends;
 
 use crate::{
     error::{BenchError, about},
+    material::Material,
+    meter::{cpu_ns, pss_bytes},
     namespace::Cores,
     process::{Process, find},
+    scenario::{Scenario, Security},
 };
 
 /// A proxy to measure.
@@ -57,8 +62,24 @@ pub(crate) struct LeftOut {
 
 /// A peer that runs and takes requests.
 pub(crate) struct Running {
-    pub(crate) process: Process,
+    /// From the backend to the clients.
+    processes: Vec<Process>,
     pub(crate) address: SocketAddr,
+}
+
+impl Running {
+    /// CPU time that it has had so far, in nanoseconds.
+    pub(crate) fn cpu_ns(&self) -> Result<u64, BenchError> {
+        self.processes.iter().map(|process| cpu_ns(process.pid())).sum()
+    }
+
+    /// What it holds of memory.
+    pub(crate) fn pss_bytes(&self) -> Result<u64, BenchError> {
+        self.processes
+            .iter()
+            .map(|process| pss_bytes(process.pid()))
+            .sum()
+    }
 }
 
 /// Where peers are started.
@@ -68,6 +89,7 @@ pub(crate) struct Place {
     pub(crate) folder: PathBuf,
     pub(crate) origin: SocketAddr,
     pub(crate) ports: Ports,
+    pub(crate) material: Material,
 }
 
 /// All peers whose program is here, Sluice's builds first, and those whose program is not.
@@ -160,9 +182,15 @@ impl Peer {
         }
     }
 
-    /// Why it cannot be measured with so many routes, if it cannot: a yardstick has one way for everything.
-    pub(crate) fn refuses(&self, routes: usize) -> Option<&'static str> {
-        (self.kind == Kind::Yardstick && routes > 1).then_some("it has no routes")
+    /// Why it cannot be measured so, if it cannot: a yardstick has one way for everything.
+    pub(crate) fn refuses(&self, scenario: &Scenario) -> Option<&'static str> {
+        if self.kind != Kind::Yardstick {
+            None
+        } else if scenario.security != Security::None {
+            Some("it speaks no TLS")
+        } else {
+            (scenario.routes > 1).then_some("it has no routes")
+        }
     }
 
     /// What it says of its version.
@@ -185,30 +213,51 @@ impl Peer {
         after_path.trim().to_owned()
     }
 
-    /// Starts it on its core with `routes` to the origin and waits until it listens.
-    pub(crate) fn start(&self, routes: usize, place: &mut Place) -> Result<Running, BenchError> {
-        let (address, admin) = (place.ports.next()?, place.ports.next()?);
-        let folder = place.folder.join(&self.name);
-        fs::create_dir_all(&folder).map_err(about(&folder))?;
-        let arguments = self.configure(routes, address, admin, place.origin, &folder)?;
-        let mut process = Process::start(&self.name, &place.cores.peer, &self.program, arguments, &folder)?;
-        process.wait_until_it_listens(address, START_PATIENCE)?;
-        Ok(Running { process, address })
+    /// Starts it on its core with the scenario's routes to the origin and waits until it listens.
+    pub(crate) fn start(&self, scenario: &Scenario, place: &mut Place) -> Result<Running, BenchError> {
+        let mut running = Running {
+            processes: Vec::new(),
+            address: place.origin,
+        };
+        for (index, ends) in Ends::of(scenario.security).into_iter().enumerate() {
+            let (listen, admin) = (place.ports.next()?, place.ports.next()?);
+            let folder = place.folder.join(format!("{}-{index}", self.name));
+            fs::create_dir_all(&folder).map_err(about(&folder))?;
+            let hop = Hop {
+                ends,
+                listen,
+                admin,
+                backend: running.address,
+                folder: &folder,
+            };
+            let arguments = self.configure(scenario.routes, &hop, &place.material)?;
+            let mut process =
+                Process::start(&self.name, &place.cores.peer, &self.program, arguments, &folder)?;
+            process.wait_until_it_listens(listen, START_PATIENCE)?;
+            running.processes.push(process);
+            running.address = listen;
+        }
+        Ok(running)
     }
 
     /// Writes its configuration where it has one; gives the arguments it is started with.
     fn configure(
         &self,
         routes: usize,
-        listen: SocketAddr,
-        admin: SocketAddr,
-        origin: SocketAddr,
-        folder: &Path,
+        hop: &Hop<'_>,
+        material: &Material,
     ) -> Result<Vec<String>, BenchError> {
+        let Hop {
+            listen,
+            admin,
+            backend,
+            folder,
+            ..
+        } = hop;
         let path = |name: &str| folder.join(name).display().to_string();
         let map = path("routes.map");
         let (file, template, routes, flags) = match &self.kind {
-            Kind::Yardstick => return Ok(vec![listen.to_string(), origin.to_string()]),
+            Kind::Yardstick => return Ok(vec![listen.to_string(), backend.to_string()]),
             Kind::Sluice(base) => {
                 let flags = vec!["run", "--io", base, "--workers", "1", "-c"];
                 ("sluice.yaml", SLUICE, routes::sluice(routes), flags)
@@ -229,7 +278,10 @@ impl Peer {
         let mut text = template
             .replace("@routes@", &routes)
             .replace("@folder@", &folder.display().to_string());
-        for (name, address) in [("listen", listen), ("admin", admin), ("origin", origin)] {
+        for (name, text_of) in hop.ends.fill(&self.kind, material) {
+            text = text.replace(&format!("@{name}@"), &text_of);
+        }
+        for (name, address) in [("listen", listen), ("admin", admin), ("origin", backend)] {
             text = text.replace(&format!("@{name}@"), &address.to_string());
             text = text.replace(&format!("@{name}_host@"), &address.ip().to_string());
             text = text.replace(&format!("@{name}_port@"), &address.port().to_string());
@@ -239,6 +291,16 @@ impl Peer {
         let flags = flags.into_iter().map(str::to_owned);
         Ok(flags.chain([file]).collect())
     }
+}
+
+/// One process of a peer, and what stands around it.
+struct Hop<'f> {
+    ends: Ends,
+    listen: SocketAddr,
+    admin: SocketAddr,
+    backend: SocketAddr,
+    /// For its configuration and its log.
+    folder: &'f Path,
 }
 
 /// Hands out loopback addresses that nobody listens on, below the ports that the kernel gives to clients, each once.

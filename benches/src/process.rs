@@ -182,8 +182,8 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
 
 /// Twice what 30,000 proxied connections take.
 const DESCRIPTORS: u64 = 120_000;
-/// For all that is no connection; Sluice itself keeps 256.
-const DESCRIPTORS_RESERVED: u64 = 512;
+/// For all that is no connection; Sluice itself keeps 256, and both ends of 256 pipes for large bodies.
+const DESCRIPTORS_RESERVED: u64 = 1024;
 const POLL: Duration = Duration::from_millis(10);
 /// A peer that does not end when asked is killed: nothing is lost with it.
 const PATIENCE: Duration = Duration::from_secs(1);

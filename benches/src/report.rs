@@ -109,6 +109,14 @@ impl PeerResult {
         self.samples.push(sample);
     }
 
+    /// Does something that it fails by; does nothing once it has failed.
+    pub(crate) fn keep<T>(&mut self, act: impl FnOnce() -> Result<T, BenchError>) -> Option<T> {
+        if self.failure.is_some() {
+            return None;
+        }
+        act().map_err(|error| self.fail(&error)).ok()
+    }
+
     /// From now on it has no figure.
     pub(crate) fn fail(&mut self, error: &BenchError) {
         eprintln!("  FAILED  {:24} {error}", self.name);

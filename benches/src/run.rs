@@ -10,13 +10,13 @@ use crate::{
     PeersArguments,
     error::{BenchError, about},
     idle,
-    load::{Seen, Wrk, at_rate},
-    meter::{cpu_ns, pss_bytes},
+    load::{Seen, Times, Wrk, at_rate, handshakes},
+    material::Material,
     namespace::{self, Cores, Isolation},
     peers::{self, Build, Peer, Place, Ports, Running, is_wanted, target_folder},
     process::{self, Process},
     report::{self, PeerResult, Report, Sample, ScenarioResult},
-    scenario::{self, Kind, Load, Scenario},
+    scenario::{self, Handshake, Kind, Load, Scenario},
 };
 
 /// Makes what is needed, then measures in namespaces of its own.
@@ -115,6 +115,7 @@ impl Bench {
             wrk: Wrk::prepare(&folder, &cores.load)?,
             place: Place {
                 cores,
+                material: Material::make(&folder)?,
                 folder,
                 origin,
                 ports,
@@ -134,7 +135,8 @@ impl Bench {
         let results = match scenario.kind {
             Kind::Load(load) => self.under_load(scenario, &load),
             Kind::HalfLoad(load) => self.at_half_load(scenario, &load),
-            Kind::Rest { connections } => self.at_rest(connections),
+            Kind::Handshakes(handshake) => self.handshakes(scenario, handshake),
+            Kind::Rest { connections } => self.at_rest(scenario, connections),
         }?;
         let left_out = self
             .left_out(scenario)
@@ -149,8 +151,8 @@ impl Bench {
 
     /// Peers that cannot carry it, and why.
     fn left_out(&self, scenario: &Scenario) -> impl Iterator<Item = (&Peer, &'static str)> {
-        let routes = scenario.routes;
-        let refuses = move |peer| Some((peer, Peer::refuses(peer, routes)?));
+        let scenario = *scenario;
+        let refuses = move |peer| Some((peer, Peer::refuses(peer, &scenario)?));
         self.peers.iter().filter_map(refuses)
     }
 
@@ -158,14 +160,14 @@ impl Bench {
     fn under_load(&mut self, scenario: &Scenario, load: &Load) -> Result<Vec<PeerResult>, BenchError> {
         let mut turns = self.start(scenario)?;
         for turn in &mut turns {
-            turn.bytes = turn.keep(|address| self.wrk.check(address, load, scenario.routes));
+            turn.bytes = turn.keep(|address| self.wrk.check(address, load, scenario));
         }
         let seconds = self.arguments.secs;
         for round in 1..=self.arguments.rounds {
             for turn in &mut turns {
                 let bytes = turn.bytes.unwrap_or_default();
                 turn.take(round, |address| {
-                    self.wrk.measure(address, load, scenario.routes, seconds, bytes)
+                    self.wrk.measure(address, load, scenario, seconds, bytes)
                 });
             }
         }
@@ -178,9 +180,12 @@ impl Bench {
         let mut slowest = f64::INFINITY;
         for turn in &mut turns {
             let bytes = turn
-                .keep(|address| self.wrk.check(address, load, 1))
+                .keep(|address| self.wrk.check(address, load, scenario))
                 .unwrap_or_default();
-            let seen = turn.keep(|address| self.wrk.measure(address, load, 1, self.arguments.secs, bytes));
+            let seen = turn.keep(|address| {
+                self.wrk
+                    .measure(address, load, scenario, self.arguments.secs, bytes)
+            });
             slowest = slowest.min(seen.map_or(f64::INFINITY, |seen| seen.answers_per_second));
         }
         let rate = slowest / 2.0;
@@ -200,15 +205,37 @@ impl Bench {
         Ok(turns.into_iter().map(|turn| turn.result).collect())
     }
 
+    /// One connection after the other, after a second of new ones at a time which warms up and gives the bytes of an answer.
+    fn handshakes(
+        &mut self,
+        scenario: &Scenario,
+        handshake: Handshake,
+    ) -> Result<Vec<PeerResult>, BenchError> {
+        let mut turns = self.start(scenario)?;
+        for turn in &mut turns {
+            turn.bytes = turn.keep(|address| self.wrk.check(address, &scenario::FRESH, scenario));
+        }
+        let (seconds, cores) = (self.arguments.secs, self.place.cores.load.clone());
+        for round in 1..=self.arguments.rounds {
+            for turn in &mut turns {
+                let bytes = turn.bytes.unwrap_or_default();
+                turn.take(round, |address| {
+                    handshakes(address, handshake, seconds, bytes, &cores)
+                });
+            }
+        }
+        Ok(turns.into_iter().map(|turn| turn.result).collect())
+    }
+
     /// Each alone and anew in every round: pages that two processes share count half for each.
-    fn at_rest(&mut self, connections: usize) -> Result<Vec<PeerResult>, BenchError> {
+    fn at_rest(&mut self, scenario: &Scenario, connections: usize) -> Result<Vec<PeerResult>, BenchError> {
         let mut results: Vec<PeerResult> = self.peers.iter().map(PeerResult::new).collect();
         for round in 1..=self.arguments.rounds {
             for (peer, result) in self.peers.iter().zip(&mut results) {
                 if result.failure.is_some() {
                     continue;
                 }
-                match rest(peer, connections, &mut self.place) {
+                match rest(peer, scenario, connections, &mut self.place) {
                     Ok(sample) => result.push(round, sample),
                     Err(error) => result.fail(&error),
                 }
@@ -219,10 +246,10 @@ impl Bench {
 
     fn start(&mut self, scenario: &Scenario) -> Result<Vec<Turn>, BenchError> {
         let mut turns = Vec::new();
-        let carries = |peer: &&Peer| peer.refuses(scenario.routes).is_none();
+        let carries = |peer: &&Peer| peer.refuses(scenario).is_none();
         for peer in self.peers.iter().filter(carries) {
             let mut result = PeerResult::new(peer);
-            let running = match peer.start(scenario.routes, &mut self.place) {
+            let running = match peer.start(scenario, &mut self.place) {
                 Ok(running) => Some(running),
                 Err(error) => {
                     result.fail(&error);
@@ -275,37 +302,31 @@ struct Turn {
 impl Turn {
     /// Does something with the running peer that gives no figure of its own.
     fn keep<T>(&mut self, act: impl FnOnce(SocketAddr) -> Result<T, BenchError>) -> Option<T> {
-        if self.result.failure.is_some() {
-            return None;
-        }
-        match act(self.running.as_ref()?.address) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.result.fail(&error);
-                None
-            }
-        }
+        let address = self.running.as_ref()?.address;
+        self.result.keep(|| act(address))
     }
 
     /// Loads the peer and meters what it takes.
     fn take(&mut self, round: u32, load: impl FnOnce(SocketAddr) -> Result<Seen, BenchError>) {
-        let Some(pid) = self.running.as_ref().map(|running| running.process.pid()) else {
+        let Some(running) = self.running.take() else {
             return;
         };
-        let sample = self.keep(|address| {
-            let before = cpu_ns(pid)?;
-            let seen = load(address)?;
-            let cpu_us = (cpu_ns(pid)? - before) as f64 / 1e3;
+        let sample = self.result.keep(|| {
+            let before = running.cpu_ns()?;
+            let seen = load(running.address)?;
+            let cpu_us = (running.cpu_ns()? - before) as f64 / 1e3;
+            let time = |of: fn(&Times) -> f64| seen.times.as_ref().map(of);
             Ok(Sample {
                 cpu_us_per_request: Some(cpu_us / seen.answers as f64),
                 requests_per_second: Some(seen.answers_per_second),
-                p50_us: Some(seen.p50_us),
-                p99_us: Some(seen.p99_us),
-                p999_us: Some(seen.p999_us),
-                pss_bytes: Some(pss_bytes(pid)? as f64),
+                p50_us: time(|times| times.p50_us),
+                p99_us: time(|times| times.p99_us),
+                p999_us: time(|times| times.p999_us),
+                pss_bytes: Some(running.pss_bytes()? as f64),
                 bytes_per_connection: None,
             })
         });
+        self.running = Some(running);
         if let Some(sample) = sample {
             self.result.push(round, sample);
         }
@@ -327,17 +348,21 @@ fn fitting(scenario: &Scenario, connections_max: usize) -> (Scenario, Option<Str
 }
 
 /// One round of a peer at rest.
-fn rest(peer: &Peer, connections: usize, place: &mut Place) -> Result<Sample, BenchError> {
-    let running = peer.start(1, place)?;
-    let pid = running.process.pid();
+fn rest(
+    peer: &Peer,
+    scenario: &Scenario,
+    connections: usize,
+    place: &mut Place,
+) -> Result<Sample, BenchError> {
+    let running = peer.start(scenario, place)?;
     sleep(SETTLE);
     // The first request builds what all others share: pools, tables, the allocator's first pages.
     let first = (connections > 0)
         .then(|| idle::connect(running.address, FIRST))
         .transpose()?;
-    let before = pss_bytes(pid)?;
+    let before = running.pss_bytes()?;
     let clients = idle::connect(running.address, connections)?;
-    let after = pss_bytes(pid)?;
+    let after = running.pss_bytes()?;
     let each = (after as f64 - before as f64) / connections as f64;
     drop((first, clients));
     Ok(Sample {

@@ -13,6 +13,8 @@ pub(crate) struct Scenario {
     pub(crate) title: &'static str,
     /// How many routes the peer is configured with; one takes everything.
     pub(crate) routes: usize,
+    /// Where there is TLS.
+    pub(crate) security: Security,
     pub(crate) kind: Kind,
 }
 
@@ -23,9 +25,31 @@ pub(crate) enum Kind {
     Load(Load),
     /// Requests at a fixed rate, half of what the slowest of the peers can take.
     HalfLoad(Load),
+    /// TLS connections, each with one request, one after the other.
+    Handshakes(Handshake),
     /// The memory of a peer that was just started, and what it grows by with this many connections that have had
     /// one answer each and rest.
     Rest { connections: usize },
+}
+
+/// Where there is TLS. Certificates are ECDSA on P-256, keys are agreed on by X25519, the version is 1.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) enum Security {
+    /// Nowhere.
+    None,
+    /// Between the load and the peer.
+    Tls,
+    /// Between two of the peer, one behind the other, as sidecars are; each shows a certificate to the other.
+    MutualPair,
+}
+
+/// How two sides come to their keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) enum Handshake {
+    /// With certificates.
+    Full,
+    /// From the session of the connection before.
+    Resumed,
 }
 
 /// What a load generator sends.
@@ -56,7 +80,7 @@ impl Kind {
     /// What the median of a report is of.
     pub(crate) fn measure(&self) -> Measure {
         match self {
-            Self::Load(_) => Measure::CpuMicroseconds,
+            Self::Load(_) | Self::Handshakes(_) => Measure::CpuMicroseconds,
             Self::HalfLoad(_) => Measure::TailMicroseconds,
             Self::Rest { connections: 0 } => Measure::IdleBytes,
             Self::Rest { .. } => Measure::ConnectionBytes,
@@ -104,8 +128,8 @@ const MANY: usize = 64;
 /// Enough to fill both cores with bodies of a mebibyte, few enough that their buffers stay in the caches.
 const FEW: usize = 16;
 
-/// All of them. A scenario that needs another kind of load (TLS, HTTP/2) gets a field in [`Load`].
-pub(crate) const SCENARIOS: [Scenario; 13] = [
+/// All of them. A scenario that needs another kind of load (HTTP/2) gets a field in [`Load`].
+pub(crate) const SCENARIOS: [Scenario; 21] = [
     load(
         "keepalive-1",
         "keep-alive, 1 connection, 64 B",
@@ -129,30 +153,9 @@ pub(crate) const SCENARIOS: [Scenario; 13] = [
             ..Load::keep_alive(MANY)
         },
     ),
-    load(
-        "down-1m",
-        "1 MiB down, 16 connections",
-        Load {
-            down_bytes: 1 << 20,
-            ..Load::keep_alive(FEW)
-        },
-    ),
-    load(
-        "up-1m",
-        "1 MiB up, 16 connections",
-        Load {
-            up_bytes: 1 << 20,
-            ..Load::keep_alive(FEW)
-        },
-    ),
-    load(
-        "fresh",
-        "a new connection for each request",
-        Load {
-            is_fresh: true,
-            ..Load::keep_alive(MANY)
-        },
-    ),
+    load("down-1m", "1 MiB down, 16 connections", DOWN_MEBIBYTE),
+    load("up-1m", "1 MiB up, 16 connections", UP_MEBIBYTE),
+    load("fresh", "a new connection for each request", FRESH),
     Scenario {
         routes: 10,
         ..load(
@@ -169,32 +172,87 @@ pub(crate) const SCENARIOS: [Scenario; 13] = [
             Load::keep_alive(MANY),
         )
     },
+    plain(
+        "latency",
+        "at half of the slowest peer's capacity, 64 connections",
+        Kind::HalfLoad(Load::keep_alive(MANY)),
+    ),
+    tls(load(
+        "tls-keepalive-64",
+        "TLS, keep-alive, 64 connections, 64 B",
+        Load::keep_alive(MANY),
+    )),
+    tls(load(
+        "tls-down-1m",
+        "TLS, 1 MiB down, 16 connections",
+        DOWN_MEBIBYTE,
+    )),
+    tls(load("tls-up-1m", "TLS, 1 MiB up, 16 connections", UP_MEBIBYTE)),
+    tls(load("tls-fresh", "TLS, a new connection for each request", FRESH)),
+    tls(handshakes(
+        "tls-full",
+        "TLS, one new connection after the other",
+        Handshake::Full,
+    )),
+    tls(handshakes(
+        "tls-resumed",
+        "TLS, one resumed connection after the other",
+        Handshake::Resumed,
+    )),
     Scenario {
-        name: "latency",
-        title: "at half of the slowest peer's capacity, 64 connections",
-        routes: 1,
-        kind: Kind::HalfLoad(Load::keep_alive(MANY)),
+        security: Security::MutualPair,
+        ..load(
+            "mtls-pair",
+            "two in a row with mutual TLS between, keep-alive, 64 connections, 64 B",
+            Load::keep_alive(MANY),
+        )
     },
     rest("idle", "just started, no connection", 0),
     rest("idle-1000", "1,000 connections at rest", 1000),
     rest("idle-10000", "10,000 connections at rest", 10_000),
+    tls(rest("tls-idle-1000", "1,000 TLS connections at rest", 1000)),
 ];
 
+const DOWN_MEBIBYTE: Load = Load {
+    down_bytes: 1 << 20,
+    ..Load::keep_alive(FEW)
+};
+const UP_MEBIBYTE: Load = Load {
+    up_bytes: 1 << 20,
+    ..Load::keep_alive(FEW)
+};
+/// A new connection for each request.
+pub(crate) const FRESH: Load = Load {
+    is_fresh: true,
+    ..Load::keep_alive(MANY)
+};
+
 const fn load(name: &'static str, title: &'static str, load: Load) -> Scenario {
-    Scenario {
-        name,
-        title,
-        routes: 1,
-        kind: Kind::Load(load),
-    }
+    plain(name, title, Kind::Load(load))
 }
 
 const fn rest(name: &'static str, title: &'static str, connections: usize) -> Scenario {
+    plain(name, title, Kind::Rest { connections })
+}
+
+const fn handshakes(name: &'static str, title: &'static str, handshake: Handshake) -> Scenario {
+    plain(name, title, Kind::Handshakes(handshake))
+}
+
+const fn plain(name: &'static str, title: &'static str, kind: Kind) -> Scenario {
     Scenario {
         name,
         title,
         routes: 1,
-        kind: Kind::Rest { connections },
+        security: Security::None,
+        kind,
+    }
+}
+
+const fn tls(scenario: Scenario) -> Scenario {
+    Scenario {
+        security: Security::Tls,
+        ..scenario
     }
 }
 

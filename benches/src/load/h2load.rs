@@ -5,7 +5,7 @@
 
 use std::{fs, net::SocketAddr, path::Path};
 
-use super::Seen;
+use super::{Seen, Times};
 use crate::{
     error::{BenchError, about},
     process::{find, on_cores, output},
@@ -89,9 +89,11 @@ fn seen(log: &str, ramp_seconds: f64) -> Result<Seen, BenchError> {
     Ok(Seen {
         answers,
         answers_per_second: times.len() as f64 / ((last - begin).max(1) as f64 / 1e6),
-        p50_us,
-        p99_us,
-        p999_us,
+        times: Some(Times {
+            p50_us,
+            p99_us,
+            p999_us,
+        }),
     })
 }
 
@@ -115,7 +117,8 @@ mod tests {
             .map(|index| format!("{}\t200\t{}\n", 1_000_000 + index * 1000, index))
             .collect();
         let seen = seen(&log, 1.0).unwrap();
-        assert_eq!((seen.answers, seen.p50_us, seen.p99_us), (2000, 1499.0, 1989.0));
+        let times = seen.times.unwrap();
+        assert_eq!((seen.answers, times.p50_us, times.p99_us), (2000, 1499.0, 1989.0));
         assert!((seen.answers_per_second - 1001.0).abs() < 1.0);
     }
 

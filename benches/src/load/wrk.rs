@@ -8,11 +8,11 @@ use std::{
 
 use serde::Deserialize;
 
-use super::Seen;
+use super::{Seen, Times};
 use crate::{
     error::{BenchError, about},
     process::{find, on_cores, output},
-    scenario::Load,
+    scenario::{Load, Scenario, Security},
 };
 
 /// wrk with its script, ready to be run.
@@ -36,8 +36,13 @@ impl Wrk {
     }
 
     /// Warms a peer up for a second and looks at every answer; gives the bytes of an answer, head and body.
-    pub(crate) fn check(&self, address: SocketAddr, load: &Load, routes: usize) -> Result<f64, BenchError> {
-        let report = self.run("check", address, load, routes, 1)?;
+    pub(crate) fn check(
+        &self,
+        address: SocketAddr,
+        load: &Load,
+        scenario: &Scenario,
+    ) -> Result<f64, BenchError> {
+        let report = self.run("check", address, load, scenario, 1)?;
         report.refuse_errors()?;
         Ok(report.bytes_per_answer())
     }
@@ -47,11 +52,11 @@ impl Wrk {
         &self,
         address: SocketAddr,
         load: &Load,
-        routes: usize,
+        scenario: &Scenario,
         seconds: u32,
         bytes: f64,
     ) -> Result<Seen, BenchError> {
-        let report = self.run("measure", address, load, routes, seconds)?;
+        let report = self.run("measure", address, load, scenario, seconds)?;
         report.refuse_errors()?;
         report.refuse_other_bytes(bytes, load)?;
         Ok(report.seen())
@@ -62,7 +67,7 @@ impl Wrk {
         mode: &str,
         address: SocketAddr,
         load: &Load,
-        routes: usize,
+        scenario: &Scenario,
         seconds: u32,
     ) -> Result<Report, BenchError> {
         let mut command = on_cores(&self.cores, &self.program);
@@ -71,11 +76,15 @@ impl Wrk {
             .arg(format!("-c{}", load.connections))
             .arg(format!("-d{seconds}s"));
         command.args(["--timeout", "10s", "-s"]).arg(&self.script);
-        command.arg(format!("http://{address}/")).args(["--", mode]);
+        let scheme = match scenario.security {
+            Security::Tls => "https",
+            Security::None | Security::MutualPair => "http",
+        };
+        command.arg(format!("{scheme}://{address}/")).args(["--", mode]);
         command.args([load.up_bytes, load.down_bytes].map(|bytes| bytes.to_string()));
         command
             .arg(if load.is_fresh { "fresh" } else { "keep" })
-            .arg(routes.to_string());
+            .arg(scenario.routes.to_string());
         Report::parse(&output(&mut command)?)
     }
 }
@@ -154,9 +163,11 @@ impl Report {
         Seen {
             answers: self.requests,
             answers_per_second: self.requests as f64 / (self.duration_us as f64 / 1e6),
-            p50_us: self.p50_us,
-            p99_us: self.p99_us,
-            p999_us: self.p999_us,
+            times: Some(Times {
+                p50_us: self.p50_us,
+                p99_us: self.p99_us,
+                p999_us: self.p999_us,
+            }),
         }
     }
 }
@@ -188,7 +199,7 @@ mod tests {
         report.refuse_errors().unwrap();
         let seen = report.seen();
         assert_eq!(
-            (seen.answers, seen.answers_per_second, seen.p999_us),
+            (seen.answers, seen.answers_per_second, seen.times.unwrap().p999_us),
             (2000, 1000.0, 2500.0)
         );
         assert!(Report::parse("wrk: command not found").is_err());

@@ -40,21 +40,21 @@ pub(super) fn haproxy(count: usize, map: &str) -> (String, String) {
 pub(super) fn nginx(count: usize, listen: &str) -> String {
     if count == 1 {
         return format!(
-            "  server {{ listen {listen} reuseport backlog=4096; location / {{ proxy_pass http://origin; }} }}"
+            "  server {{ listen {listen}@ssl@ reuseport backlog=4096; location / {{ proxy_pass @scheme@://origin; }} }}"
         );
     }
     let mut first = " reuseport backlog=4096";
     each_host(count, |text, host| {
         _ = writeln!(
             text,
-            "  server {{ listen {listen}{first}; server_name service-{host}.example.com;"
+            "  server {{ listen {listen}@ssl@{first}; server_name service-{host}.example.com;"
         );
         // What concerns the socket is said once.
         first = "";
         for path in 0..PATHS {
             _ = writeln!(
                 text,
-                "    location /api/resource-{path} {{ proxy_pass http://origin; }}"
+                "    location /api/resource-{path} {{ proxy_pass @scheme@://origin; }}"
             );
         }
         text.push_str("  }\n");
