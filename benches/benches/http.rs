@@ -7,7 +7,7 @@ use sluice::http::{
     Asked, Connection, Forwarded, HeadLimits, OutgoingRequest, OutgoingResponse, RequestHead, RequestLimits,
     ResponseHead, Scan, Scheme, write_request_head, write_response_head,
 };
-use sluice_config::model::PathPolicy;
+use sluice_config::model::{ForwardCertificate, PathPolicy};
 use sluice_routing::filter::HeaderEdits;
 
 const REQUEST: &[u8] = b"GET /api/v1/items/42?view=full HTTP/1.1\r\nHost: shop.example.com\r\n\
@@ -39,13 +39,14 @@ fn request(criterion: &mut Criterion) {
     let edits = HeaderEdits::default();
     let mut out = Vec::new();
     let mut write = |head: &mut RequestHead| {
-        let forwarded = Forwarded::read(head, peer, &[], Scheme::Http);
+        let forwarded = Forwarded::read(head, peer, &[], Scheme::Http, ForwardCertificate::None);
         out.clear();
         let outgoing = OutgoingRequest {
             path: head.path(),
             host: head.authority(),
             edits: &edits,
             forwarded: &forwarded,
+            certificate: None,
             request_id: b"01234567-89ab-4def-8123-456789abcdef",
             framing: head.framing(),
             upgrade: false,

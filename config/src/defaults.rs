@@ -205,6 +205,8 @@ pub const LINGER_BYTES_MAX: u64 = 4 << 20;
 /// How long an idle connection stays when its listener drains: a client that sends more often than this is told
 /// with its next answer, and loses nothing.
 pub const DRAIN_IDLE_GRACE: Millis = Millis::literal(1000);
+/// What `x-forwarded-client-cert` tells of one certificate at most, in bytes of its names: backends refuse longer lines.
+pub const CLIENT_CERT_BYTES_MAX: usize = 4096;
 /// How long a client that closed its sending side is still believed to read: clients that half-close on purpose get
 /// quick answers, and those that left do not keep a backend working.
 pub const HALF_CLOSED_GRACE: Millis = Millis::literal(1000);

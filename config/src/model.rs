@@ -31,8 +31,8 @@ pub use route::{
 };
 pub use service::{Address, Balance, Endpoint, Outlier, Pool, Service};
 pub use tls::{
-    ApplicationProtocol, CertificateFiles, ClientAuth, ClientAuthMode, FilePath, KeyExchange, ListenerTls,
-    ServiceTls, TlsVersion,
+    ApplicationProtocol, CertificateFiles, ClientAuth, ClientAuthMode, FilePath, ForwardCertificate,
+    KeyExchange, ListenerTls, ServiceTls, TlsVersion,
 };
 pub use value::{
     ByteSize, HeaderName, HeaderValue, HostPattern, Invalid, Millis, Name, Pattern, Place, Weight,

@@ -40,8 +40,8 @@ pub(crate) use service::{Endpoint, Outlier, Pool, Service};
 pub(crate) use service_tls::{ServiceTls, ServiceTlsMode};
 pub(crate) use slot::{List, OrNone, Slot, Table};
 pub(crate) use tls::{
-    ApplicationProtocol, CertificateFiles, ClientAuth, ClientAuthMode, Files, KeyExchange, ListenerTls,
-    TlsVersion,
+    ApplicationProtocol, CertificateFiles, ClientAuth, ClientAuthMode, Files, ForwardCertificate,
+    KeyExchange, ListenerTls, TlsVersion,
 };
 
 /// A native Sluice document. Several documents and files make one configuration: their lists are joined, and

@@ -9,7 +9,7 @@ use sluice::http::{
     BadRequest, Forwarded, Framing, HeadLimits, OutgoingRequest, Progress, RequestHead, RequestLimits, Scan,
     Scheme, write_request_head,
 };
-use sluice_config::model::PathPolicy;
+use sluice_config::model::{ForwardCertificate, PathPolicy};
 use sluice_routing::filter::HeaderEdits;
 
 const LIMITS: RequestLimits = RequestLimits {
@@ -82,7 +82,7 @@ fuzz_target!(|input: &[u8]| {
     } else {
         Vec::new()
     };
-    let forwarded = Forwarded::read(&mut request, peer, &trusted, Scheme::Http);
+    let forwarded = Forwarded::read(&mut request, peer, &trusted, Scheme::Http, ForwardCertificate::Append);
     let mut out = Vec::new();
     let outgoing = OutgoingRequest {
         path: request.path(),
@@ -93,6 +93,7 @@ fuzz_target!(|input: &[u8]| {
         },
         edits: &HeaderEdits::default(),
         forwarded: &forwarded,
+        certificate: None,
         request_id: request.request_id().unwrap_or(b"id"),
         framing: request.framing(),
         upgrade: request.upgrade().is_some(),

@@ -14,6 +14,7 @@ use std::{
 
 use crate::metrics::{PerWorker, RetryOutcome, WorkerMetrics};
 use sluice_config::defaults::operations::ACCESS_LOG_BATCH_BYTES;
+use sluice_tls::Peer;
 
 pub use writer::{Sink, Writer};
 
@@ -60,6 +61,8 @@ pub struct Entry<'a> {
     pub client: IpAddr,
     /// The other end of the connection.
     pub peer: SocketAddr,
+    /// Whom the certificate it has shown names.
+    pub identity: Option<&'a Peer>,
     /// `x-request-id`.
     pub request_id: &'a [u8],
     /// `user-agent`.

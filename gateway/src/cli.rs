@@ -63,6 +63,9 @@ enum Command {
         /// As a peer with this SPIFFE ID [default: without an identity]
         #[arg(long, value_name = "ID")]
         spiffe: Option<String>,
+        /// As a peer whose certificate has this DNS name; may be given several times
+        #[arg(long, value_name = "NAME")]
+        dns: Vec<String>,
         /// From this address [default: 127.0.0.1]
         #[arg(long, value_name = "ADDRESS")]
         source: Option<IpAddr>,
@@ -220,6 +223,7 @@ fn dispatch(command: Command, arguments: Vec<OsString>) -> Result<(), Failure> {
             headers,
             listener,
             spiffe,
+            dns,
             source,
             json,
         } => {
@@ -227,6 +231,7 @@ fn dispatch(command: Command, arguments: Vec<OsString>) -> Result<(), Failure> {
                 headers,
                 listener,
                 spiffe,
+                dns,
                 source,
                 ..Question::default()
             };

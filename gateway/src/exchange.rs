@@ -106,7 +106,7 @@ impl<'a> Exchange<'a> {
         if self.context.pressure() == Pressure::Out {
             return Err(Failure::Overloaded);
         }
-        if !self.client.wire.serves(self.heads.request.host()) {
+        if !self.client.wire.transport().serves(self.heads.request.host()) {
             return Err(Failure::Misdirected);
         }
         let snapshot = &self.current.snapshot;

@@ -13,6 +13,7 @@ mod authority;
 mod body;
 mod body_writer;
 mod chunked;
+mod client_certificate;
 mod encode;
 mod field;
 mod fields;
@@ -34,6 +35,7 @@ use sluice_config::model::{ByteSize, Listener, PathPolicy};
 pub use authority::{Authority, BadAuthority};
 pub use body::{BodyReader, Piece};
 pub use body_writer::{BodyWriter, WrongLength};
+pub use client_certificate::ClientCertificate;
 pub use encode::{
     Connection, OutgoingRequest, OutgoingResponse, write_interim, write_request_head, write_response_head,
 };

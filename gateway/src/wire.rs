@@ -11,7 +11,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use sluice_tls::{Peer, Stream};
+use sluice_tls::Stream;
 
 use crate::http::{
     Asked, BadRequest, BadResponse, BodyReader, BodyWriter, Framing, HeadLimits, Progress, RequestHead,
@@ -324,28 +324,10 @@ impl Wire {
         self.stream.queued() == 0 && !self.stream.is_readable_or_closed()
     }
 
-    /// Who is at the other end, if it showed a certificate.
+    /// What tells who is at the other end.
     #[must_use]
-    pub fn peer(&self) -> Option<&Peer> {
-        self.stream.peer()
-    }
-
-    /// Whether bytes are sealed on the wire.
-    #[must_use]
-    pub const fn is_secure(&self) -> bool {
-        self.stream.is_secure()
-    }
-
-    /// Whether a request for `host` belongs on this connection, as far as its certificate tells.
-    #[must_use]
-    pub fn serves(&self, host: &str) -> bool {
-        self.stream.serves(host)
-    }
-
-    /// The name the client asked for in its TLS handshake, in lower case.
-    #[must_use]
-    pub fn server_name(&self) -> Option<&str> {
-        self.stream.server_name()
+    pub const fn transport(&self) -> &Stream {
+        &self.stream
     }
 
     /// Whether the bytes at the front begin a TLS handshake.

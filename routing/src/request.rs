@@ -33,6 +33,8 @@ pub trait RequestView {
 pub struct Arrival<'r> {
     /// Who the peer has proved to be by a certificate that was verified; `None` on plaintext.
     pub identity: Option<SpiffeId<'r>>,
+    /// The DNS names of that certificate, lower case; none on plaintext.
+    pub names: &'r [String],
     /// Where the connection came from; IPv4 as IPv4.
     pub peer: IpAddr,
     /// The client behind proxies that are trusted; without one the peer.
@@ -49,6 +51,7 @@ impl Arrival<'_> {
     pub const fn plain(peer: IpAddr, port: u16) -> Self {
         Self {
             identity: None,
+            names: &[],
             peer,
             client: peer,
             port,

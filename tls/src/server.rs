@@ -21,6 +21,7 @@ use sluice_config::model::{ApplicationProtocol, KeyExchange, TlsVersion};
 use thiserror::Error;
 
 use crate::{
+    certificate::Facts,
     material::{Authorities, Identity, Revocations, sum},
     verifier::ClientVerifier,
 };
@@ -292,24 +293,23 @@ impl Chooser {
         self.choice.get().is_some_and(|choice| choice.index.is_none())
     }
 
+    /// What the certificate that the client was shown says.
+    pub(crate) fn shown(&self) -> Option<&Facts> {
+        let index = self.choice.get()?.index?;
+        Some(&self.certificates.all[index].facts)
+    }
+
     /// Whether a request for `host` may come over this connection (RFC 9110 7.4, 15.5.20): with a name asked for, if the
     /// certificate shown covers the host; without one, as when an address was called, unless another certificate of the
     /// listener covers the host and the one shown does not. A certificate that names no host, as those of a mesh, says
     /// nothing about hosts.
     pub(crate) fn serves(&self, host: &str) -> bool {
-        let Some(Choice {
-            name,
-            index: Some(index),
-        }) = self.choice.get()
-        else {
-            return true;
-        };
-        let all = &self.certificates.all;
-        let shown = &all[*index].facts;
+        let Some(shown) = self.shown() else { return true };
         if !shown.names_hosts() || shown.covers(host) {
             return true;
         }
-        name.is_none() && !all.iter().any(|other| other.facts.covers(host))
+        let others = &self.certificates.all;
+        self.server_name().is_none() && !others.iter().any(|other| other.facts.covers(host))
     }
 }
 

@@ -11,6 +11,7 @@ use std::{
 };
 
 use rustls_pki_types::ServerName;
+use sluice_config::model::SpiffeId;
 use sluice_io::TcpStream;
 
 use crate::{ClientContext, Failure, Peer, ServerContext};
@@ -109,6 +110,15 @@ impl Stream {
             Self::Secure(secure) => secure.peer_chain(),
         };
         chain.iter().map(AsRef::as_ref)
+    }
+
+    /// The SPIFFE ID of the certificate that the client was shown.
+    #[must_use]
+    pub fn own_identity(&self) -> Option<SpiffeId<'_>> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Secure(secure) => secure.own_identity(),
+        }
     }
 
     /// The name the client asked for (SNI, RFC 6066 3), in lower case.

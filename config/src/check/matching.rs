@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Checker, each};
+use super::{Checker, each, policy::values};
 use crate::{
     model::{FieldMatch, HeaderName, Match, PathMatch, Peer, StringMatch},
     spec::{self, Slot, Table, Written},
@@ -28,9 +28,16 @@ impl Checker<'_> {
     }
 
     fn peer(&mut self, at: NodeId, spec: &spec::Peer) -> Option<Peer> {
-        self.required(at, "spiffe", &spec.spiffe)?;
-        let spiffe = each(spec.spiffe.items(), |_, pattern| Some(pattern.0.clone()))?;
-        Some(Peer { spiffe })
+        if spec.spiffe.node().is_none() && spec.names.node().is_none() {
+            self.error(at, "`spiffe` or `names` is missing: it says who the peer must be");
+            return None;
+        }
+        let spiffe = values(&spec.spiffe, |pattern| Some(pattern.0.clone()));
+        let names = values(&spec.names, |name| Some(name.0.clone()));
+        Some(Peer {
+            spiffe: spiffe?,
+            names: names?,
+        })
     }
 
     /// Header fields by name, each name once.

@@ -146,6 +146,7 @@ fn source<N>(spec: &spec::SourceOf<N>) -> Option<Source> {
         spiffe: values(&spec.spiffe, |pattern| Some(pattern.0.clone()))?,
         namespaces: values(&spec.namespaces, |glob| Some(glob.0.clone()))?,
         service_accounts: values(&spec.service_accounts, |account| Some(account.0.clone()))?,
+        names: values(&spec.names, |name| Some(name.0.clone()))?,
         cidrs: values(&spec.cidrs, |network| Some(network.0.0))?,
         remote_cidrs: values(&spec.remote_cidrs, |network| Some(network.0.0))?,
     })
@@ -161,7 +162,10 @@ fn operation<N>(spec: &spec::OperationOf<N>) -> Option<Operation> {
 }
 
 /// Every value of a field; none where it is absent.
-fn values<S, M>(list: &Slot<List<S, 1>>, mut convert: impl FnMut(&S) -> Option<M>) -> Option<Vec<M>> {
+pub(super) fn values<S, M>(
+    list: &Slot<List<S, 1>>,
+    mut convert: impl FnMut(&S) -> Option<M>,
+) -> Option<Vec<M>> {
     if matches!(list, Slot::Wrong(_)) {
         return None;
     }

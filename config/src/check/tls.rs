@@ -6,8 +6,8 @@ use super::{Checker, each};
 use crate::{
     defaults,
     model::{
-        ApplicationProtocol, CertificateFiles, ClientAuth, ClientAuthMode, FilePath, KeyExchange,
-        ListenerTls, TlsVersion,
+        ApplicationProtocol, CertificateFiles, ClientAuth, ClientAuthMode, FilePath, ForwardCertificate,
+        KeyExchange, ListenerTls, TlsVersion,
     },
     spec::{self, Files, List, ListenerProtocol, Slot, Written, notation::Text},
     tree::NodeId,
@@ -88,10 +88,21 @@ impl Checker<'_> {
             }
             _ => {}
         }
+        let forward = spec
+            .forward
+            .read_or(ForwardCertificate::None, |forward| (*forward).into())?;
+        let is_asked = mode != ClientAuthMode::None && has_ca;
+        if let Some(at) = spec.forward.node()
+            && forward != ForwardCertificate::None
+            && !is_asked
+        {
+            self.error(at, "no certificate is asked for, so there is none to tell of");
+        }
         Some(ClientAuth {
             mode,
             ca: ca?,
             crl: crl?,
+            forward,
         })
     }
 
@@ -171,6 +182,16 @@ impl From<spec::ClientAuthMode> for ClientAuthMode {
             spec::ClientAuthMode::Request => Self::Request,
             spec::ClientAuthMode::Require => Self::Require,
             spec::ClientAuthMode::Permissive => Self::Permissive,
+        }
+    }
+}
+
+impl From<spec::ForwardCertificate> for ForwardCertificate {
+    fn from(forward: spec::ForwardCertificate) -> Self {
+        match forward {
+            spec::ForwardCertificate::None => Self::None,
+            spec::ForwardCertificate::Set => Self::Set,
+            spec::ForwardCertificate::Append => Self::Append,
         }
     }
 }

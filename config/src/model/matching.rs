@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     identity::SpiffePattern,
-    value::{HeaderName, Pattern},
+    value::{HeaderName, HostPattern, Pattern},
 };
 
 /// One alternative of a rule: every part given must hold.
@@ -22,11 +22,13 @@ pub struct Match {
     pub peer: Option<Peer>,
 }
 
-/// Who a peer must be.
+/// Who a peer must be: any of all these, of which there is at least one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
-    /// Any of these; never empty.
+    /// SPIFFE IDs.
     pub spiffe: Vec<SpiffePattern>,
+    /// DNS names, one of which its certificate has.
+    pub names: Vec<HostPattern>,
 }
 
 /// How a path matches.

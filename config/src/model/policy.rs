@@ -75,10 +75,23 @@ pub struct Source {
     pub namespaces: Vec<Glob>,
     /// The service account in it.
     pub service_accounts: Vec<ServiceAccount>,
+    /// DNS names, one of which the certificate has.
+    pub names: Vec<HostPattern>,
     /// The address the connection came from.
     pub cidrs: Vec<IpNet>,
     /// The address of the client, as far as the listener's trusted proxies tell it.
     pub remote_cidrs: Vec<IpNet>,
+}
+
+impl Source {
+    /// Whether it asks for anything that only a certificate tells.
+    #[must_use]
+    pub const fn asks_identity(&self) -> bool {
+        !(self.spiffe.is_empty()
+            && self.namespaces.is_empty()
+            && self.service_accounts.is_empty()
+            && self.names.is_empty())
+    }
 }
 
 /// What is asked for.

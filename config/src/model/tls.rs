@@ -93,6 +93,21 @@ pub struct ClientAuth {
     pub ca: Vec<FilePath>,
     /// PEM: lists of certificates that were revoked.
     pub crl: Vec<FilePath>,
+    /// What backends are told of the certificate shown.
+    pub forward: ForwardCertificate,
+}
+
+/// What `x-forwarded-client-cert` tells backends. What came in it from a peer that is no trusted proxy is never passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ForwardCertificate {
+    /// What a trusted proxy told.
+    #[default]
+    None,
+    /// The certificate shown here, alone.
+    Set,
+    /// What a trusted proxy told, then the certificate shown here.
+    Append,
 }
 
 /// What is asked of clients.

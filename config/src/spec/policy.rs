@@ -88,7 +88,7 @@ pub(crate) type Condition = ConditionOf<ConditionOf<Never>>;
     bound(deserialize = "N: Deserialize<'de>"),
     rename_all = "camelCase",
     deny_unknown_fields,
-    expecting = "a map of `spiffe`, `namespaces`, `serviceAccounts`, `cidrs`, `remoteCidrs`"
+    expecting = "a map of `spiffe`, `namespaces`, `serviceAccounts`, `names`, `cidrs`, `remoteCidrs`"
 )]
 #[schemars(rename = "Source{N}", bound = "N: JsonSchema")]
 pub(crate) struct SourceOf<N> {
@@ -101,6 +101,9 @@ pub(crate) struct SourceOf<N> {
     /// Service accounts of such IDs: `web`, or `default/web` with its namespace.
     #[serde(default)]
     pub(crate) service_accounts: Slot<List<Written<ServiceAccount>, 1>>,
+    /// DNS names of the certificate, such as `web.example.com` or `*.example.com`.
+    #[serde(default)]
+    pub(crate) names: Slot<List<Written<HostPattern>, 1>>,
     /// Networks and addresses that the connection came from.
     #[serde(default)]
     pub(crate) cidrs: Slot<List<Written<Network>, 1>>,
@@ -160,16 +163,20 @@ pub(crate) struct ConditionOf<N> {
     pub(crate) not: Slot<N>,
 }
 
-/// Who a peer must be for a rule to take its request.
+/// Who a peer must be for a rule to take its request: any of all these. A request without a client certificate that was
+/// verified matches none.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(
+    default,
     rename_all = "camelCase",
     deny_unknown_fields,
-    expecting = "a peer, a map with `spiffe`"
+    expecting = "a peer, a map of `spiffe`, `names`"
 )]
 pub(crate) struct Peer {
-    /// SPIFFE IDs, any of these, as in policies. A request without a client certificate that was verified matches none.
+    /// SPIFFE IDs, as in policies.
     pub(crate) spiffe: Slot<List<Written<SpiffePattern>, 1>>,
+    /// DNS names of the certificate, as in policies.
+    pub(crate) names: Slot<List<Written<HostPattern>, 1>>,
 }
 
 /// What cannot be written.

@@ -73,6 +73,21 @@ pub(crate) struct ClientAuth {
     /// Files, PEM: lists of revoked certificates. Once there is one, each authority of a client's chain needs one that is
     /// not out of date.
     pub(crate) crl: Slot<Files>,
+    /// What `x-forwarded-client-cert` tells backends. What came in it is dropped, unless from `trustedProxies`.
+    #[schemars(extend("default" = "none"))]
+    pub(crate) forward: Slot<ForwardCertificate>,
+}
+
+/// What backends are told of the certificate that a client has shown.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum ForwardCertificate {
+    /// Nothing beside what a trusted proxy told.
+    None,
+    /// Its hash, subject, SPIFFE ID and DNS names, and nothing else.
+    Set,
+    /// The same, behind what a trusted proxy told.
+    Append,
 }
 
 /// Versions of TLS that are spoken.

@@ -11,6 +11,7 @@ use std::{
 
 use super::Entry;
 use sluice_config::defaults::operations::ACCESS_LOG_TEXT_BYTES_MAX;
+use sluice_tls::Peer;
 
 /// Appends `entry` and a line feed. `stamp` is its time.
 pub(super) fn write(line: &mut Vec<u8>, stamp: &Stamp, entry: &Entry<'_>) {
@@ -73,9 +74,32 @@ pub(super) fn write(line: &mut Vec<u8>, stamp: &Stamp, entry: &Entry<'_>) {
     quoted(line, |line| address(line, entry.client));
     key(line, "peer");
     quoted(line, |line| socket_address(line, entry.peer));
+    if let Some(peer) = entry.identity {
+        key(line, "identity");
+        quoted(line, |line| identity(line, peer));
+    }
     text(line, "request_id", entry.request_id);
     optional(line, "user_agent", entry.user_agent);
     line.extend_from_slice(b"}\n");
+}
+
+/// The SPIFFE ID; without one the names, without any the subject.
+fn identity(line: &mut Vec<u8>, peer: &Peer) {
+    if let Some(id) = peer.spiffe() {
+        return escape(line, id.as_str().as_bytes());
+    }
+    let mut names = peer.uris().iter().chain(peer.dns_names());
+    escape(
+        line,
+        names
+            .next()
+            .map_or_else(|| peer.subject(), String::as_str)
+            .as_bytes(),
+    );
+    for name in names.take(NAMES_MAX) {
+        line.push(b',');
+        escape(line, name.as_bytes());
+    }
 }
 
 /// A wall-clock time as text (RFC 3339, UTC, milliseconds). The part down to the second is kept, as it serves
@@ -236,4 +260,6 @@ fn escape_byte(line: &mut Vec<u8>, byte: u8) {
     }
 }
 
+/// Names of a certificate told beside the first.
+const NAMES_MAX: usize = 7;
 const HEX: &[u8; 16] = b"0123456789abcdef";

@@ -30,6 +30,7 @@ fn entry<'a>() -> Entry<'a> {
         bytes_sent: u64::MAX,
         client: [192, 0, 2, 7].into(),
         peer: (Ipv6Addr::LOCALHOST, 40_000).into(),
+        identity: None,
         request_id: b"4f1c",
         user_agent: None,
         protocol: "HTTP/1.1",

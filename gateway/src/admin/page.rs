@@ -155,6 +155,7 @@ fn explanation<B>(request: &Request<B>, view: &View) -> Response<Full<Bytes>> {
             ("url", _) => question.url = value,
             ("listener", _) => question.listener = Some(value),
             ("spiffe", _) => question.spiffe = Some(value),
+            ("dns", _) => question.dns.push(value),
             ("source", _) if value.parse::<IpAddr>().is_ok() => question.source = value.parse().ok(),
             ("format", _) => json = value == "json",
             ("header", Some((name, value))) => {

@@ -6,7 +6,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use sluice_config::model::{ListenerId, PolicyId};
+use sluice_config::model::{ForwardCertificate, ListenerId, PolicyId};
 use sluice_routing::authorize::Decision;
 
 use super::{Client, Context, Current};
@@ -56,11 +56,13 @@ impl<'a> Account<'a> {
     ) -> Self {
         let listener = &current.snapshot.listeners[client.listener.0];
         let trusted = &listener.settings.trusted_proxies;
-        let scheme = if client.wire.is_secure() {
+        let scheme = if client.wire.transport().is_secure() {
             Scheme::Https
         } else {
             Scheme::Http
         };
+        let tls = listener.settings.tls.as_ref();
+        let certificate = tls.map_or(ForwardCertificate::None, |tls| tls.client_auth.forward);
         Self {
             listener_id: client.listener,
             endpoint: None,
@@ -70,7 +72,7 @@ impl<'a> Account<'a> {
             try_started: None,
             answered_at: None,
             served: Some(&listener.unrouted),
-            forwarded: Forwarded::read(request, client.peer.ip(), trusted, scheme),
+            forwarded: Forwarded::read(request, client.peer.ip(), trusted, scheme, certificate),
             made_id: OnceCell::new(),
             rule: None,
             service: None,
@@ -170,14 +172,14 @@ impl<'a> Account<'a> {
         metrics.bytes_received.add(received);
         metrics.bytes_sent.add(sent);
         if let Some(log) = context.log.borrow_mut().as_mut() {
-            log.write(&self.entry(context, client.peer, request, (received, sent)));
+            log.write(&self.entry(context, client, request, (received, sent)));
         }
     }
 
     fn entry<'e>(
         &'e self,
         context: &Context,
-        peer: SocketAddr,
+        client: &'e Client,
         request: &'e RequestHead,
         (received, sent): (u64, u64),
     ) -> Entry<'e> {
@@ -218,7 +220,8 @@ impl<'a> Account<'a> {
             bytes_received: received,
             bytes_sent: sent,
             client: self.forwarded.client(),
-            peer,
+            peer: client.peer,
+            identity: client.wire.transport().peer(),
             request_id,
             user_agent: request.fields().first(Known::UserAgent),
             protocol: match request.version() {

@@ -77,7 +77,7 @@ impl Exchange<'_> {
         plan.write(
             self.context,
             &self.heads.request,
-            self.client.continued,
+            self.client,
             &self.account,
             &mut lease.wire,
         );

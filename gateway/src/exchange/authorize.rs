@@ -4,7 +4,6 @@
 
 use std::{borrow::Cow, net::IpAddr};
 
-use sluice_config::model::SpiffeId;
 use sluice_routing::{Arrival, RequestView, authorize::Policies};
 
 use super::{Client, Exchange, Plan};
@@ -91,12 +90,6 @@ impl RequestView for View<'_> {
     }
 
     fn arrival(&self) -> Arrival<'_> {
-        Arrival {
-            identity: self.client.identity().and_then(|id| SpiffeId::parse(id).ok()),
-            peer: self.client.peer.ip().to_canonical(),
-            client: self.address,
-            port: self.port,
-            sni: self.client.server_name(),
-        }
+        self.client.arrival(self.port, self.address)
     }
 }

@@ -1,7 +1,7 @@
 //! The client's side of one request, as the exchange sees it.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     task::{Context as TaskContext, Poll, ready},
     time::{Duration, Instant},
 };
@@ -11,12 +11,12 @@ use sluice_config::{
     model::{ByteSize, ListenerId},
 };
 use sluice_io::{Timer, drain::Watch};
-use sluice_routing::overload::Pressure;
+use sluice_routing::{Arrival, overload::Pressure};
 use sluice_tls::Peer;
 
 use crate::{
     error::Failure,
-    http::{Framing, RequestHead},
+    http::{ClientCertificate, Framing, RequestHead},
     wire::Wire,
 };
 
@@ -91,16 +91,30 @@ impl Client {
         }
     }
 
-    /// The SPIFFE ID it has proved by a certificate. On plaintext nobody proves anything.
+    /// How its requests arrive, by a listener with this port and, as far as is believed, from `address`. On plaintext nobody
+    /// proves to be anyone.
     #[must_use]
-    pub fn identity(&self) -> Option<&str> {
-        self.wire.peer().and_then(Peer::spiffe)
+    pub fn arrival(&self, port: u16, address: IpAddr) -> Arrival<'_> {
+        let transport = self.wire.transport();
+        let peer = transport.peer();
+        Arrival {
+            identity: peer.and_then(Peer::spiffe),
+            names: peer.map(Peer::dns_names).unwrap_or_default(),
+            peer: self.peer.ip().to_canonical(),
+            client: address,
+            port,
+            sni: transport.server_name(),
+        }
     }
 
-    /// The server name of its TLS hello, in lower case. On plaintext there is none.
+    /// The certificate it has shown.
     #[must_use]
-    pub fn server_name(&self) -> Option<&str> {
-        self.wire.server_name()
+    pub fn certificate(&self) -> Option<ClientCertificate<'_>> {
+        let transport = self.wire.transport();
+        Some(ClientCertificate {
+            peer: transport.peer()?,
+            by: transport.own_identity(),
+        })
     }
 
     /// Until when it is still believed to wait for its answer: for ever, unless it closes. A close of its sending side

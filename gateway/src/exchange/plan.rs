@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use sluice_config::model::{PathRewrite, Rewrite, Sticky};
 use sluice_routing::{filter, split};
 
-use super::{Account, Context};
+use super::{Account, Client, Context};
 use crate::{
     http::{OutgoingRequest, RequestHead, RequestId, write_request_head},
     snapshot::Backend,
@@ -53,7 +53,7 @@ impl<'a> Plan<'a> {
         &self,
         context: &Context,
         request: &RequestHead,
-        continued: bool,
+        client: &Client,
         account: &Account<'_>,
         backend: &mut Wire,
     ) {
@@ -81,10 +81,11 @@ impl<'a> Plan<'a> {
                 .unwrap_or_else(|| request.authority()),
             edits: &self.share.request_edits,
             forwarded: &account.forwarded,
+            certificate: client.certificate(),
             request_id,
             framing,
             upgrade: request.upgrade().is_some(),
-            expect_continue: request.expects_continue() && !continued,
+            expect_continue: request.expects_continue() && !client.continued,
         };
         backend.append(|out| write_request_head(out, request, &outgoing));
         backend.begin_body(framing);

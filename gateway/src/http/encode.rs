@@ -10,6 +10,7 @@ use sluice_routing::filter::HeaderEdits;
 
 use super::{
     Framing, Version,
+    client_certificate::ClientCertificate,
     field::{Fate, Field, Known},
     fields::Fields,
     forwarded::Forwarded,
@@ -28,6 +29,8 @@ pub struct OutgoingRequest<'a> {
     pub edits: &'a HeaderEdits,
     /// What is said of the client.
     pub forwarded: &'a Forwarded,
+    /// The certificate it has shown.
+    pub certificate: Option<ClientCertificate<'a>>,
     /// The X-Request-Id, received or made.
     pub request_id: &'a [u8],
     /// How the body is sent; never [`Framing::UntilClose`].
@@ -92,6 +95,10 @@ pub fn write_request_head(out: &mut Vec<u8>, request: &RequestHead, outgoing: &O
     }
     if own("x-forwarded-host") {
         outgoing.forwarded.write_host(out, request);
+    }
+    if own("x-forwarded-client-cert") {
+        let shown = outgoing.certificate.as_ref();
+        outgoing.forwarded.write_certificate(out, request, shown);
     }
     if own("x-request-id") {
         write_field(out, b"x-request-id", outgoing.request_id);

@@ -51,10 +51,12 @@ pub enum Known {
     Cookie,
     /// Date.
     Date,
-    /// Any other field that only a trusted proxy may set: Forwarded, X-Real-IP, client certificates, ...
+    /// Any other field that only a trusted proxy may set: Forwarded, X-Real-IP, X-SSL-Client-*, ...
     Edge,
     /// Expect.
     Expect,
+    /// X-Forwarded-Client-Cert.
+    ForwardedClientCert,
     /// X-Forwarded-For.
     ForwardedFor,
     /// X-Forwarded-Host.
@@ -160,6 +162,7 @@ impl Known {
         match name.len() {
             17 if is("x-forwarded-proto") => Self::ForwardedProto,
             17 if is("transfer-encoding") => Self::TransferEncoding,
+            23 if is("x-forwarded-client-cert") => Self::ForwardedClientCert,
             _ if name.contains(&b'_') => Self::Ambiguous,
             _ => Self::by_prefix(name),
         }
@@ -207,6 +210,7 @@ impl Known {
     pub(super) const fn request_fate(self) -> Fate {
         match self {
             Self::Ambiguous
+            | Self::ForwardedClientCert
             | Self::ForwardedFor
             | Self::ForwardedHost
             | Self::ForwardedProto
@@ -341,7 +345,7 @@ mod tests {
     #[test]
     fn knows_names_in_any_case() {
         assert_eq!(Known::of(b"Content-LENGTH"), Known::ContentLength);
-        assert_eq!(Known::of(b"X-Forwarded-Client-Cert"), Known::Edge);
+        assert_eq!(Known::of(b"X-Forwarded-Client-Cert"), Known::ForwardedClientCert);
         assert_eq!(Known::of(b"x-ssl-client-dn"), Known::Edge);
         assert_eq!(Known::of(b"proxy-connection"), Known::Proxy);
         assert_eq!(Known::of(b"proxy-status"), Known::Other);

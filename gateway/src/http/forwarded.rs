@@ -5,11 +5,13 @@
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
+use sluice_config::model::ForwardCertificate;
 
 use super::{
     authority::Authority,
+    client_certificate::ClientCertificate,
     encode::{write_address, write_field},
-    field::{self, Known},
+    field::{self, Fate, Known},
     request::RequestHead,
 };
 
@@ -23,6 +25,7 @@ pub struct Forwarded {
     trusted: bool,
     /// Its X-Forwarded-Host is one valid host.
     host_given: bool,
+    certificate: ForwardCertificate,
 }
 
 /// The scheme the client used.
@@ -53,10 +56,16 @@ impl Scheme {
 
 impl Forwarded {
     /// Reads who the client is of `request`, which came from `peer` over `scheme`. If `peer` is in `trusted`,
-    /// its X-Forwarded-*, Forwarded, X-Real-IP and client certificate fields are believed and carried on;
-    /// otherwise they stay dropped. Call it before routing.
+    /// its X-Forwarded-*, Forwarded, X-Real-IP and client certificate fields are believed and carried on, the last as
+    /// `certificate` says; otherwise they stay dropped. Call it before routing.
     #[must_use]
-    pub fn read(request: &mut RequestHead, peer: IpAddr, trusted: &[IpNet], scheme: Scheme) -> Self {
+    pub fn read(
+        request: &mut RequestHead,
+        peer: IpAddr,
+        trusted: &[IpNet],
+        scheme: Scheme,
+        certificate: ForwardCertificate,
+    ) -> Self {
         let peer = peer.to_canonical();
         let is_trusted = |address: IpAddr| trusted.iter().any(|net| net.contains(&address));
         let mut forwarded = Self {
@@ -65,9 +74,14 @@ impl Forwarded {
             scheme,
             trusted: is_trusted(peer),
             host_given: false,
+            certificate,
         };
         if forwarded.trusted {
-            request.trust();
+            request.trust(match certificate {
+                ForwardCertificate::None => Fate::Forward,
+                ForwardCertificate::Set => Fate::Dropped,
+                ForwardCertificate::Append => Fate::Local,
+            });
             forwarded.client = client(request, peer, is_trusted);
             let fields = request.fields();
             forwarded.scheme = only(fields.values(Known::ForwardedProto))
@@ -105,6 +119,33 @@ impl Forwarded {
         }
         write_address(out, self.peer);
         out.extend_from_slice(b"\r\n");
+    }
+
+    /// The values received that are carried on, then what the client has `shown` itself.
+    pub(super) fn write_certificate(
+        &self,
+        out: &mut Vec<u8>,
+        request: &RequestHead,
+        shown: Option<&ClientCertificate<'_>>,
+    ) {
+        if self.certificate == ForwardCertificate::None {
+            return;
+        }
+        let start = out.len();
+        let mut separator: &[u8] = b"x-forwarded-client-cert: ";
+        let told = request.fields().values(Known::ForwardedClientCert);
+        for value in told.filter(|value| !value.is_empty()) {
+            out.extend_from_slice(separator);
+            out.extend_from_slice(value);
+            separator = b",";
+        }
+        if let Some(certificate) = shown {
+            out.extend_from_slice(separator);
+            certificate.write(out);
+        }
+        if out.len() > start {
+            out.extend_from_slice(b"\r\n");
+        }
     }
 
     pub(super) fn write_host(&self, out: &mut Vec<u8>, request: &RequestHead) {

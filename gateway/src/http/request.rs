@@ -225,10 +225,12 @@ impl RequestHead {
         self.fields.list.iter().filter(ambiguous).count()
     }
 
-    /// Believes what the peer says of the client: its X-Forwarded-* and the like are no longer dropped.
-    pub(super) fn trust(&mut self) {
+    /// Believes what the peer says of the client: its X-Forwarded-* and the like are no longer dropped; of what it says of
+    /// the client's certificate becomes `certificate`.
+    pub(super) fn trust(&mut self, certificate: Fate) {
         for field in &mut self.fields.list {
             match field.known {
+                Known::ForwardedClientCert => field.fate = certificate,
                 Known::ForwardedFor | Known::ForwardedHost | Known::ForwardedProto => {
                     field.fate = Fate::Local
                 }

@@ -72,7 +72,12 @@ impl Secure {
 impl Session {
     /// Asks for `target` and gives the status and the body of the answer.
     pub fn get(&mut self, host: &str, target: &str) -> io::Result<(u16, String)> {
-        write!(self.0, "GET {target} HTTP/1.1\r\nhost: {host}\r\n\r\n")?;
+        self.ask(&format!("GET {target} HTTP/1.1\r\nhost: {host}\r\n\r\n"))
+    }
+
+    /// Sends a whole request and gives the status and the body of the answer.
+    pub fn ask(&mut self, request: &str) -> io::Result<(u16, String)> {
+        self.0.write_all(request.as_bytes())?;
         let mut received = Vec::new();
         loop {
             if let Some((head, body)) = split(&received)

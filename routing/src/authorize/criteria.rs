@@ -7,11 +7,12 @@
 
 use sluice_config::model::{
     Condition, Criteria, FieldMatch, HeaderName, Operation, PathPattern, Policy, PolicyAction, Source,
+    SpiffePattern,
 };
 
 use crate::{
     Arrival, RequestView,
-    table::condition::{holds, host_matches},
+    table::condition::{holds, host_matches, names_match},
 };
 
 /// A list of a policy of which no entry holds.
@@ -34,7 +35,9 @@ pub(super) fn unmet(policy: &Policy, request: &impl RequestView) -> Option<Unmet
     if !any(&policy.from, |entry| source(entry, &arrival, unknown)) {
         return Some(Unmet::From);
     }
-    if !any(&policy.to, |entry| operation(entry, request, arrival.port)) {
+    if !any(&policy.to, |entry| {
+        operation(entry, request, arrival.port, unknown)
+    }) {
         return Some(Unmet::To);
     }
     if !any(&policy.when, |entry| condition(entry, request, &arrival, unknown)) {
@@ -50,12 +53,21 @@ struct Unknown {
 }
 
 impl Unknown {
-    /// Whether none of `unwanted` is what the request tells.
-    fn is_none_of<T, V: Copy>(self, unwanted: &[T], told: Option<V>, is: impl Fn(&T, V) -> bool) -> bool {
-        unwanted.is_empty()
-            || told.map_or(self.passes_not, |value| {
-                !unwanted.iter().any(|one| is(one, value))
-            })
+    /// Whether what the request tells is one of `wanted`, where any are, and none of `unwanted`.
+    fn meets<T, V: Copy>(
+        self,
+        wanted: &[T],
+        unwanted: &[T],
+        told: Option<V>,
+        is: impl Fn(&T, V) -> bool,
+    ) -> bool {
+        let is_wanted =
+            wanted.is_empty() || told.is_some_and(|value| wanted.iter().any(|one| is(one, value)));
+        is_wanted
+            && (unwanted.is_empty()
+                || told.map_or(self.passes_not, |value| {
+                    !unwanted.iter().any(|one| is(one, value))
+                }))
     }
 }
 
@@ -63,50 +75,48 @@ fn any<T>(entries: &[Criteria<T>], holds: impl Fn(&Criteria<T>) -> bool) -> bool
     entries.is_empty() || entries.iter().any(holds)
 }
 
-/// Whether one of `wanted` is what the request tells; true where nothing is asked.
-fn one_of<T, V: Copy>(wanted: &[T], told: Option<V>, is: impl Fn(&T, V) -> bool) -> bool {
-    wanted.is_empty() || told.is_some_and(|value| wanted.iter().any(|one| is(one, value)))
-}
-
 fn source(Criteria { all, none }: &Criteria<Source>, arrival: &Arrival<'_>, unknown: Unknown) -> bool {
     let id = arrival.identity;
     let account = id.and_then(|id| id.service_account());
+    let names = Some(arrival.names).filter(|names| !names.is_empty());
     let (peer, client) = (Some(arrival.peer), Some(arrival.client));
-    one_of(&all.spiffe, id, |pattern, id| pattern.matches(id))
-        && one_of(&all.namespaces, account, |glob, (namespace, _)| {
-            glob.matches(namespace)
-        })
-        && one_of(&all.service_accounts, account, |one, (namespace, name)| {
-            one.matches(namespace, name)
-        })
-        && one_of(&all.cidrs, peer, |network, address| network.contains(&address))
-        && one_of(&all.remote_cidrs, client, |network, address| {
+    unknown.meets(&all.spiffe, &none.spiffe, id, SpiffePattern::matches)
+        && unknown.meets(
+            &all.namespaces,
+            &none.namespaces,
+            account,
+            |glob, (namespace, _)| glob.matches(namespace),
+        )
+        && unknown.meets(
+            &all.service_accounts,
+            &none.service_accounts,
+            account,
+            |one, (namespace, name)| one.matches(namespace, name),
+        )
+        && unknown.meets(&all.names, &none.names, names, names_match)
+        && unknown.meets(&all.cidrs, &none.cidrs, peer, |network, address| {
             network.contains(&address)
         })
-        && unknown.is_none_of(&none.spiffe, id, |pattern, id| pattern.matches(id))
-        && unknown.is_none_of(&none.namespaces, account, |glob, (namespace, _)| {
-            glob.matches(namespace)
-        })
-        && unknown.is_none_of(&none.service_accounts, account, |one, (namespace, name)| {
-            one.matches(namespace, name)
-        })
-        && unknown.is_none_of(&none.cidrs, peer, |network, address| network.contains(&address))
-        && unknown.is_none_of(&none.remote_cidrs, client, |network, address| {
-            network.contains(&address)
-        })
+        && unknown.meets(
+            &all.remote_cidrs,
+            &none.remote_cidrs,
+            client,
+            |network, address| network.contains(&address),
+        )
 }
 
-fn operation(Criteria { all, none }: &Criteria<Operation>, request: &impl RequestView, port: u16) -> bool {
-    let (host, method, path) = (request.host(), request.method(), request.path());
-    one_of(&all.hosts, Some(host), |pattern, host| {
+fn operation(
+    Criteria { all, none }: &Criteria<Operation>,
+    request: &impl RequestView,
+    port: u16,
+    unknown: Unknown,
+) -> bool {
+    let (host, method, path) = (Some(request.host()), Some(request.method()), Some(request.path()));
+    unknown.meets(&all.hosts, &none.hosts, host, |pattern, host| {
         host_matches(Some(pattern), host)
-    }) && one_of(&all.methods, Some(method), |one, method| one == method)
-        && one_of(&all.paths, Some(path), PathPattern::matches)
-        && one_of(&all.ports, Some(port), |one, port| *one == port)
-        && !none.hosts.iter().any(|pattern| host_matches(Some(pattern), host))
-        && !none.methods.iter().any(|one| one == method)
-        && !none.paths.iter().any(|pattern| pattern.matches(path))
-        && !none.ports.contains(&port)
+    }) && unknown.meets(&all.methods, &none.methods, method, |one, method| one == method)
+        && unknown.meets(&all.paths, &none.paths, path, PathPattern::matches)
+        && unknown.meets(&all.ports, &none.ports, Some(port), |one, port| *one == port)
 }
 
 fn condition(
@@ -121,6 +131,7 @@ fn condition(
     };
     all.headers.iter().all(told)
         && !none.headers.iter().any(told)
-        && one_of(&all.sni, arrival.sni, |name, sni| host_matches(Some(name), sni))
-        && unknown.is_none_of(&none.sni, arrival.sni, |name, sni| host_matches(Some(name), sni))
+        && unknown.meets(&all.sni, &none.sni, arrival.sni, |name, sni| {
+            host_matches(Some(name), sni)
+        })
 }

@@ -19,6 +19,7 @@ struct Request {
     client: IpAddr,
     port: u16,
     sni: Option<&'static str>,
+    names: Vec<String>,
 }
 
 impl RequestView for Request {
@@ -41,6 +42,7 @@ impl RequestView for Request {
     fn arrival(&self) -> Arrival<'_> {
         Arrival {
             identity: self.identity.map(|id| SpiffeId::parse(id).unwrap()),
+            names: &self.names,
             peer: self.peer,
             client: self.client,
             port: self.port,
@@ -60,6 +62,7 @@ fn get(path: &'static str) -> Request {
         path,
         headers: Vec::new(),
         identity: None,
+        names: Vec::new(),
         peer: "10.0.0.1".parse().unwrap(),
         client: "10.0.0.1".parse().unwrap(),
         port: 8080,
@@ -307,6 +310,26 @@ fn identities_are_matched_by_id_namespace_and_account() {
 }
 
 #[test]
+fn names_are_those_of_the_certificate() {
+    let of = |names: &[&str]| Request {
+        names: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..get("/")
+    };
+    let peer = of(&["a.example", "b.internal"]);
+    for (body, is_met) in [
+        ("from: [{ names: [a.example] }]", true),
+        ("from: [{ names: ['*.internal'] }]", true),
+        ("from: [{ names: [c.example] }]", false),
+        ("from: [{ not: { names: [a.example] } }]", false),
+        ("from: [{ not: { names: [c.example] } }]", true),
+        ("from: [{ spiffe: ['spiffe://*/**'] }]", false),
+    ] {
+        assert_eq!(met(body, &peer), is_met, "{body}");
+    }
+    assert!(!met("from: [{ names: [a.example] }]", &of(&["x.a.example"])));
+}
+
+#[test]
 fn without_an_identity_no_pattern_holds_and_a_not_errs_on_the_safe_side() {
     let id = Request {
         identity: Some("spiffe://example.org/other"),
@@ -316,6 +339,7 @@ fn without_an_identity_no_pattern_holds_and_a_not_errs_on_the_safe_side() {
         "spiffe: ['spiffe://example.org/x']",
         "namespaces: [x]",
         "serviceAccounts: [x]",
+        "names: [x.example]",
         "spiffe: ['spiffe://*/**']",
         "namespaces: ['*']",
         "serviceAccounts: ['*']",

@@ -10,7 +10,7 @@ use sluice_config::model::{
 };
 
 use super::query;
-use crate::RequestView;
+use crate::{Arrival, RequestView};
 
 /// A test that a request can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Rest {
             return Some(Test::Method);
         }
         if let Some(peer) = &self.peer
-            && !peer_matches(peer, request.arrival().identity)
+            && !peer_matches(peer, &request.arrival())
         {
             return Some(Test::Peer);
         }
@@ -87,8 +87,18 @@ impl Rest {
 }
 
 /// Whether `identity` is one of those asked for; none is none of them.
-fn peer_matches(peer: &Peer, identity: Option<SpiffeId<'_>>) -> bool {
-    identity.is_some_and(|id| peer.spiffe.iter().any(|pattern| pattern.matches(id)))
+fn peer_matches(peer: &Peer, arrival: &Arrival<'_>) -> bool {
+    let has_id = |id: SpiffeId<'_>| peer.spiffe.iter().any(|pattern| pattern.matches(id));
+    arrival.identity.is_some_and(has_id)
+        || peer
+            .names
+            .iter()
+            .any(|pattern| names_match(pattern, arrival.names))
+}
+
+/// Whether one of the names that a certificate has is meant.
+pub(crate) fn names_match(pattern: &HostPattern, names: &[String]) -> bool {
+    names.iter().any(|name| host_matches(Some(pattern), name))
 }
 
 /// Whether a route for `pattern` (for every host if there is none) serves `host`.

@@ -133,6 +133,7 @@ fn header(name: &str, test: StringMatch) -> FieldMatch<HeaderName> {
 fn peers(pattern: &str) -> Peer {
     Peer {
         spiffe: vec![pattern.parse().unwrap()],
+        names: Vec::new(),
     }
 }
 

@@ -13,11 +13,12 @@ use std::{
 
 use rustls::{Error, HandshakeKind};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use sluice_config::defaults::TLS_HANDSHAKE_BYTES_MAX;
+use sluice_config::{defaults::TLS_HANDSHAKE_BYTES_MAX, model::SpiffeId};
 use sluice_io::TcpStream;
 
 use crate::{
     ClientContext, Failure, Peer, Reason, ServerContext,
+    peer::spiffe_id,
     server::Chooser,
     session::{Opened, Records as _, Session, Then},
 };
@@ -185,6 +186,10 @@ impl Secure {
 
     pub(super) fn server_name(&self) -> Option<&str> {
         self.chooser.as_ref()?.server_name()
+    }
+
+    pub(super) fn own_identity(&self) -> Option<SpiffeId<'_>> {
+        spiffe_id(&self.chooser.as_ref()?.shown()?.uris)
     }
 
     pub(super) fn serves(&self, host: &str) -> bool {

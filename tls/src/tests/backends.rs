@@ -66,7 +66,12 @@ fn call(
         stream.end();
         let _ = poll_fn(|cx| stream.poll_flush(cx)).await;
         let _ = stream.shutdown_write();
-        outcome.map(|()| stream.peer().and_then(|peer| peer.spiffe()).map(str::to_owned))
+        outcome.map(|()| {
+            stream
+                .peer()
+                .and_then(crate::Peer::spiffe)
+                .map(|id| id.as_str().to_owned())
+        })
     });
     (outcome, world.end())
 }

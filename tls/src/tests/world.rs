@@ -317,7 +317,10 @@ fn serve(driver: DriverChoice, listener: TcpListener, context: &ServerContext) -
         if let Err(failure) = poll_fn(|cx| stream.poll_handshake(cx)).await {
             served.failure = Some(failure.reason);
         } else {
-            served.spiffe = stream.peer().and_then(crate::Peer::spiffe).map(str::to_owned);
+            served.spiffe = stream
+                .peer()
+                .and_then(crate::Peer::spiffe)
+                .map(|id| id.as_str().to_owned());
             served.server_name = stream.server_name().map(str::to_owned);
             served.serves = HOSTS.iter().map(|host| stream.serves(host)).collect();
             served.end = echo(&mut stream).await;

@@ -11,7 +11,10 @@ use std::{
 use serde::Serialize;
 use sluice_config::{
     Model,
-    model::{Action, Criteria, Listener, ListenerId, Policy, PolicyAction, RouteId, Source, SpiffeId},
+    model::{
+        Action, Criteria, ForwardCertificate, Listener, ListenerId, Policy, PolicyAction, RouteId, Source,
+        SpiffeId,
+    },
 };
 use sluice_routing::{
     Arrival, RequestView,
@@ -50,6 +53,7 @@ pub struct Judged {
 /// What a question tells of the connection.
 pub(super) struct Told<'q> {
     identity: Option<SpiffeId<'q>>,
+    names: Vec<String>,
     peer: IpAddr,
     is_tls: bool,
 }
@@ -69,6 +73,11 @@ impl<'q> Told<'q> {
         };
         Ok(Self {
             identity: question.spiffe.as_ref().map(parse).transpose()?,
+            names: question
+                .dns
+                .iter()
+                .map(|name| name.to_ascii_lowercase())
+                .collect(),
             peer: question
                 .source
                 .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |source| source.to_canonical()),
@@ -78,12 +87,14 @@ impl<'q> Told<'q> {
 
     /// A request that came so by a listener.
     pub(super) fn by<'v>(&'v self, head: &'v mut RequestHead, listener: &Listener) -> View<'v> {
-        let forwarded = Forwarded::read(head, self.peer, &listener.trusted_proxies, Scheme::Http);
+        let told = ForwardCertificate::None;
+        let forwarded = Forwarded::read(head, self.peer, &listener.trusted_proxies, Scheme::Http, told);
         let head = &*head;
         View {
             head,
             arrival: Arrival {
                 identity: self.identity,
+                names: &self.names,
                 client: forwarded.client(),
                 sni: self.is_tls.then(|| head.host()),
                 ..Arrival::plain(self.peer, listener.bind.port())
@@ -91,13 +102,6 @@ impl<'q> Told<'q> {
             host: head.host(),
             path: head.path(),
         }
-    }
-}
-
-impl View<'_> {
-    /// The SPIFFE ID told.
-    pub(super) fn identity(&self) -> Option<&str> {
-        self.arrival.identity.map(SpiffeId::as_str)
     }
 }
 
@@ -135,8 +139,16 @@ pub(super) fn source(request: &View<'_>) -> String {
     } else {
         format!(", for {client}")
     };
-    let identity = request.identity().unwrap_or("no identity");
-    format!("{peer}{behind}, {identity}")
+    let identity = identity(request);
+    format!("{peer}{behind}, {}", identity.as_deref().unwrap_or("no identity"))
+}
+
+/// Who the peer has proved to be: its SPIFFE ID and its names.
+pub(super) fn identity(request: &View<'_>) -> Option<String> {
+    let Arrival { identity, names, .. } = request.arrival;
+    let id = identity.map(SpiffeId::as_str);
+    let all: Vec<&str> = id.into_iter().chain(names.iter().map(String::as_str)).collect();
+    (!all.is_empty()).then(|| all.join(", "))
 }
 
 /// What is asked where, of a request that `found` takes; places without policies are left out.
@@ -220,13 +232,10 @@ pub(crate) const fn action(action: PolicyAction) -> &'static str {
 }
 
 fn because(unmet: Unmet, policy: &Policy, request: &View<'_>) -> String {
-    let asks_identity = |entry: &Criteria<Source>| {
-        [&entry.all, &entry.none].into_iter().any(|source| {
-            !(source.spiffe.is_empty() && source.namespaces.is_empty() && source.service_accounts.is_empty())
-        })
-    };
+    let asks_identity =
+        |entry: &Criteria<Source>| [&entry.all, &entry.none].into_iter().any(Source::asks_identity);
     match unmet {
-        Unmet::From if request.identity().is_none() && policy.from.iter().any(asks_identity) => {
+        Unmet::From if identity(request).is_none() && policy.from.iter().any(asks_identity) => {
             "`from` asks for an identity, and there is none"
         }
         Unmet::From => "nothing in `from` is who asks",

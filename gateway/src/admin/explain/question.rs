@@ -24,6 +24,8 @@ pub struct Question {
     pub listener: Option<String>,
     /// The SPIFFE ID that the peer has proved; without it, it has proved none.
     pub spiffe: Option<String>,
+    /// The DNS names of the certificate that the peer has proved to be its own.
+    pub dns: Vec<String>,
     /// The address it comes from; without it, this machine's own.
     pub source: Option<IpAddr>,
 }
@@ -36,6 +38,7 @@ impl Default for Question {
             headers: Vec::new(),
             listener: None,
             spiffe: None,
+            dns: Vec::new(),
             source: None,
         }
     }

@@ -7,7 +7,7 @@ use sluice_config::model::{
 };
 use sluice_routing::table::Test;
 
-use super::policies::View;
+use super::policies::{View, identity};
 
 /// What a match of a route for one host asks: `host a.example, path prefix /api, header x-canary "true"`.
 pub(super) fn asks(host: Option<&HostPattern>, matched: Option<&Match>) -> String {
@@ -24,8 +24,9 @@ pub(super) fn asks(host: Option<&HostPattern>, matched: Option<&Match>) -> Strin
         );
         parts.extend(matched.method.as_ref().map(|method| format!("method {method}")));
         parts.extend(matched.peer.as_ref().map(|peer| {
-            let ids: Vec<String> = peer.spiffe.iter().map(ToString::to_string).collect();
-            format!("peer {}", ids.join(" or "))
+            let ids = peer.spiffe.iter().map(ToString::to_string);
+            let all: Vec<String> = ids.chain(peer.names.iter().map(pattern)).collect();
+            format!("peer {}", all.join(" or "))
         }));
         let headers = matched.headers.iter();
         parts.extend(
@@ -49,8 +50,8 @@ pub(super) fn because(test: &Test<'_>, matched: Option<&Match>, request: &View<'
         Test::Host => format!("the host is {}", quoted(head.host())),
         Test::Path => format!("the path is {}", quoted(head.path())),
         Test::Method => format!("the method is {}", head.method()),
-        Test::Peer => match request.identity() {
-            Some(id) => format!("the peer is {id}"),
+        Test::Peer => match identity(request) {
+            Some(identity) => format!("the peer is {identity}"),
             None => "the peer has no identity".to_owned(),
         },
         Test::Header(name) => {

@@ -1,7 +1,7 @@
 //! Tests of `encode`.
 
 use serde_json::{from_value, json};
-use sluice_config::model::{HeaderEdit, PathPolicy};
+use sluice_config::model::{ForwardCertificate, HeaderEdit, PathPolicy};
 
 use super::*;
 use crate::http::{Asked, HeadLimits, RequestLimits, Scan, Scheme};
@@ -50,12 +50,19 @@ fn edits(edits: &[(&str, &str, &str)]) -> HeaderEdits {
 /// What goes to the backend, with `change` to how it goes.
 fn sent(head: &str, edits: &HeaderEdits, change: impl FnOnce(&mut OutgoingRequest<'_>)) -> String {
     let mut request = request(head);
-    let forwarded = Forwarded::read(&mut request, "192.0.2.1".parse().unwrap(), &[], Scheme::Http);
+    let forwarded = Forwarded::read(
+        &mut request,
+        "192.0.2.1".parse().unwrap(),
+        &[],
+        Scheme::Http,
+        ForwardCertificate::None,
+    );
     let mut outgoing = OutgoingRequest {
         path: request.path(),
         host: request.authority(),
         edits,
         forwarded: &forwarded,
+        certificate: None,
         request_id: b"id",
         framing: request.framing(),
         upgrade: false,

@@ -5,6 +5,10 @@ use crate::http::{HeadLimits, RequestLimits, Scan};
 
 /// The request with these field lines, as it comes from `peer`, where 10.0.0.0/8 and fd00::/8 are trusted.
 fn from(peer: &str, lines: &str) -> (RequestHead, Forwarded) {
+    with(peer, lines, ForwardCertificate::None)
+}
+
+fn with(peer: &str, lines: &str, certificate: ForwardCertificate) -> (RequestHead, Forwarded) {
     let limits = RequestLimits {
         head: HeadLimits {
             bytes_max: 4096,
@@ -19,7 +23,13 @@ fn from(peer: &str, lines: &str) -> (RequestHead, Forwarded) {
         .parse(head.as_bytes(), &mut Scan::default(), &limits)
         .unwrap();
     let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
-    let forwarded = Forwarded::read(&mut request, peer.parse().unwrap(), &trusted, Scheme::Http);
+    let forwarded = Forwarded::read(
+        &mut request,
+        peer.parse().unwrap(),
+        &trusted,
+        Scheme::Http,
+        certificate,
+    );
     (request, forwarded)
 }
 
@@ -36,6 +46,35 @@ fn sent(peer: &str, lines: &str) -> String {
     forwarded.write_for(&mut out, &request);
     forwarded.write_host(&mut out, &request);
     String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn what_is_told_of_a_certificate_comes_from_trusted_peers_alone() {
+    let lines = "X-Forwarded-Client-Cert: Hash=1\r\nx-forwarded-client-cert: Hash=2,Hash=3\r\n";
+    let told = |peer, certificate| {
+        let (request, forwarded) = with(peer, lines, certificate);
+        let mut out = Vec::new();
+        forwarded.write_certificate(&mut out, &request, None);
+        let matched = request
+            .header("x-forwarded-client-cert")
+            .map(|value| value.into_owned());
+        (String::from_utf8(out).unwrap(), matched)
+    };
+    let all = Some(b"Hash=1, Hash=2,Hash=3".to_vec());
+    for certificate in [
+        ForwardCertificate::None,
+        ForwardCertificate::Set,
+        ForwardCertificate::Append,
+    ] {
+        assert_eq!(told("192.0.2.1", certificate), (String::new(), None));
+    }
+    assert_eq!(
+        told("10.0.0.1", ForwardCertificate::None),
+        (String::new(), all.clone())
+    );
+    assert_eq!(told("10.0.0.1", ForwardCertificate::Set), (String::new(), None));
+    let appended = "x-forwarded-client-cert: Hash=1,Hash=2,Hash=3\r\n".to_owned();
+    assert_eq!(told("10.0.0.1", ForwardCertificate::Append), (appended, all));
 }
 
 #[test]
