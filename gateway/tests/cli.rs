@@ -248,18 +248,27 @@ fn quickstart_prints_lines_that_work_and_a_file_that_reloads() {
                 .find(|word| word.ends_with(".yaml"))
                 .map(str::to_owned)
         });
-        if lines.len() == 3 && file.is_some() {
+        if lines.len() == 5 && file.is_some() {
             break;
         }
     }
-    assert_eq!(lines.len(), 3, "three lines to try");
-    for line in &lines {
+    assert_eq!(lines.len(), 5, "lines to try: three plain, TLS, mutual TLS");
+    let answers = lines.iter().map(|line| {
         let output = harness::eventually("an answer to a line", || {
             let output = Command::new("sh").args(["-c", line]).output().unwrap();
             output.status.success().then_some(output)
         });
-        assert!(!output.stdout.is_empty(), "{line}");
-    }
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    });
+    let answers: Vec<String> = answers.collect();
+    assert!(
+        answers.iter().all(|answer| answer.starts_with("hello from v")),
+        "{answers:?}"
+    );
+    assert!(
+        answers[4].contains("for spiffe://quickstart/ns/default/sa/me"),
+        "{answers:?}"
+    );
     let file = file.expect("the configuration it uses is named");
     assert!(Path::new(&file).is_file(), "{file}");
     let yaml = fs::read_to_string(&file).unwrap();

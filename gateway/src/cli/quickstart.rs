@@ -1,7 +1,7 @@
 //! `sluice quickstart`: a gateway to play with, without a file or a backend of one's own.
 //!
-//! Owns two backends, a folder with a configuration, and the lines to try. Refuses to leave anything behind: the
-//! folder goes with the process.
+//! Owns two backends, a folder with a configuration and certificates, and the lines to try. Refuses to leave anything
+//! behind: the folder goes with the process.
 
 use std::{
     convert::Infallible,
@@ -9,6 +9,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::Path,
     thread,
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
@@ -21,7 +22,18 @@ use sluice_config::defaults::operations::QUICKSTART_PORTS_TRIED_MAX;
 use sluice_io::DriverChoice;
 
 use super::{Failure, Log, log::Format, print};
-use crate::app;
+use crate::{
+    app,
+    authority::{Authority, AuthorityError, Material, Workload, write_pair},
+};
+
+/// Where the gateway listens.
+struct Addresses {
+    http: SocketAddr,
+    tls: SocketAddr,
+    mutual: SocketAddr,
+    admin: SocketAddr,
+}
 
 /// Runs until Ctrl-C.
 ///
@@ -36,9 +48,9 @@ pub(super) fn run(port: u16, driver: DriverChoice) -> Result<(), Failure> {
         .map_err(failed)?;
     let file = folder.path().join("sluice.yaml");
     let [v1, v2] = start_backends().map_err(failed)?;
-    let gateway = free_address(port).map_err(failed)?;
-    let admin = free_address(ADMIN_PORT).map_err(failed)?;
-    fs::write(&file, configuration(gateway, admin, v1, v2)).map_err(failed)?;
+    let addresses = Addresses::free(port).map_err(failed)?;
+    make_certificates(folder.path())?;
+    fs::write(&file, configuration(&addresses, v1, v2)).map_err(failed)?;
     let options = app::Options {
         paths: vec![folder.path().to_owned()],
         driver,
@@ -47,12 +59,36 @@ pub(super) fn run(port: u16, driver: DriverChoice) -> Result<(), Failure> {
         inherit: false,
         supervisor: None,
     };
-    let ended = app::run(options, |_| print(&welcome(gateway, admin, &file)));
+    let ended = app::run(options, |_| print(&welcome(&addresses, folder.path())));
     folder.close().map_err(failed)?;
     ended.map_err(Failure::from)
 }
 
-fn configuration(gateway: SocketAddr, admin: SocketAddr, v1: SocketAddr, v2: SocketAddr) -> String {
+/// An authority, a pair for the gateway, and one for whoever tries it.
+fn make_certificates(folder: &Path) -> Result<(), AuthorityError> {
+    let now = SystemTime::now();
+    let ca = folder.join("ca");
+    Material::new(TRUST_DOMAIN, now)?.write(&ca)?;
+    let authority = Authority::open(&ca)?;
+    for (name, dns) in [("gateway", vec!["localhost".to_owned()]), ("me", Vec::new())] {
+        let workload = Workload {
+            spiffe: format!("spiffe://{TRUST_DOMAIN}/ns/default/sa/{name}"),
+            dns,
+            ttl: CERTIFICATE_LIFE,
+        };
+        let pair = authority.issue(&workload, now, &mut fastrand::Rng::new())?;
+        write_pair(&folder.join(name), &pair)?;
+    }
+    Ok(())
+}
+
+fn configuration(addresses: &Addresses, v1: SocketAddr, v2: SocketAddr) -> String {
+    let Addresses {
+        http,
+        tls,
+        mutual,
+        admin,
+    } = addresses;
     format!(
         r#"# Edit this file and save it: the gateway reloads it at once, and drops no request.
 admin: {{ bind: "{admin}" }}
@@ -61,8 +97,24 @@ drain: {{ timeout: 1s }}
 
 listeners:
 - name: web
-  bind: "{gateway}"
+  bind: "{http}"
   protocol: http
+- name: secure
+  bind: "{tls}"
+  protocol: https
+  tls: {{ certificates: [{{ cert: gateway.crt, key: gateway.key }}] }}
+- name: mesh                    # whoever calls here proves who it is
+  bind: "{mutual}"
+  protocol: https
+  tls:
+    certificates: [{{ cert: gateway.crt, key: gateway.key }}]
+    clientAuth: {{ mode: require, ca: ca/root.crt, forward: set }}
+
+policies:
+- name: only-me                 # any other identity of the same authority gets 403
+  action: allow
+  target: {{ listeners: [mesh] }}
+  from: [{{ spiffe: ["spiffe://{TRUST_DOMAIN}/ns/*/sa/me"] }}]
 
 routes:
 - name: hello
@@ -85,22 +137,43 @@ services:
     )
 }
 
-fn welcome(gateway: SocketAddr, admin: SocketAddr, file: &Path) -> String {
-    let file = file.display();
+fn welcome(addresses: &Addresses, folder: &Path) -> String {
+    let Addresses { http, admin, .. } = addresses;
+    let (tls, mutual) = (addresses.tls.port(), addresses.mutual.port());
+    let folder = folder.display();
     format!(
-        "Sluice serves http://{gateway} and splits it 90/10 between two backends, v1 and v2. Try:
+        "Sluice serves http://{http} and splits it 90/10 between two backends, v1 and v2. Try:
 
-  curl http://{gateway}/
-  curl -H 'x-canary: true' http://{gateway}/
-  curl -s 'http://{gateway}/[1-20]'
+  curl http://{http}/
+  curl -H 'x-canary: true' http://{http}/
+  curl -s 'http://{http}/[1-20]'
 
 The first asks once, the second always gets v2, the third asks twenty times: 18 v1, 2 v2.
+The same over TLS, and over mutual TLS, where a policy asks who you are:
+
+  curl --cacert {folder}/ca/root.crt https://localhost:{tls}/
+  curl --cacert {folder}/ca/root.crt --cert {folder}/me.crt --key {folder}/me.key https://localhost:{mutual}/
+
 Its configuration is
-  {file}
+  {folder}/sluice.yaml
 Edit that file, the weights for a start: saving it reloads it.
-Metrics and more: http://{admin}/metrics, /config, /explain?request=GET%20http://{gateway}/
+Metrics and more: http://{admin}/metrics, /config, /explain?request=GET%20http://{http}/
 Ctrl-C ends it."
     )
+}
+
+impl Addresses {
+    /// From `port` on, each that nobody listens on.
+    fn free(port: u16) -> io::Result<Self> {
+        let http = free_address(port)?;
+        let tls = free_address(TLS_PORT)?;
+        Ok(Self {
+            http,
+            tls,
+            mutual: free_address(tls.port().saturating_add(1))?,
+            admin: free_address(ADMIN_PORT)?,
+        })
+    }
 }
 
 /// Two servers on a thread of their own, which say who they are.
@@ -141,8 +214,12 @@ async fn serve(listener: TcpListener, name: &'static str) {
 
 fn hello(request: &Request<Incoming>, name: &'static str) -> Response<Full<Bytes>> {
     let path = request.uri().path();
+    let certificate = request.headers().get("x-forwarded-client-cert");
+    let caller = certificate
+        .and_then(|value| value.to_str().ok()?.split_once("URI="))
+        .map_or_else(String::new, |(_, id)| format!(" for {id}"));
     let mut response = Response::new(Full::from(format!(
-        "hello from {name}: {} {path}\n",
+        "hello from {name}: {} {path}{caller}\n",
         request.method()
     )));
     response
@@ -166,6 +243,11 @@ fn free_address(port: u16) -> io::Result<SocketAddr> {
 
 /// Where admin servers are looked for.
 const ADMIN_PORT: u16 = 9901;
+/// Where TLS is looked for beside 8080.
+const TLS_PORT: u16 = 8443;
+const TRUST_DOMAIN: &str = "quickstart";
+/// A month: nobody plays longer, and nothing warns of an end that is near.
+const CERTIFICATE_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 #[cfg(test)]
 mod tests {
@@ -176,7 +258,13 @@ mod tests {
     #[test]
     fn its_configuration_is_good() {
         let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let text = configuration(address(8080), address(9901), address(1), address(2));
+        let addresses = Addresses {
+            http: address(8080),
+            tls: address(8443),
+            mutual: address(8444),
+            admin: address(9901),
+        };
+        let text = configuration(&addresses, address(1), address(2));
         let loaded = load(&[Source {
             name: "sluice.yaml".to_owned(),
             text,
@@ -190,18 +278,5 @@ mod tests {
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = taken.local_addr().unwrap().port();
         assert_ne!(free_address(port).unwrap().port(), port);
-    }
-
-    #[test]
-    fn three_lines_to_try() {
-        let address = SocketAddr::from(([127, 0, 0, 1], 8080));
-        let text = welcome(address, address, Path::new("/tmp/x/sluice.yaml"));
-        assert_eq!(
-            text.lines()
-                .filter(|line| line.trim_start().starts_with("curl "))
-                .count(),
-            3
-        );
-        assert!(text.lines().any(|line| line.trim() == "/tmp/x/sluice.yaml"));
     }
 }
