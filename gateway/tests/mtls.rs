@@ -37,123 +37,126 @@ fn start(
 }
 
 /// A client's certificate, the alert it gets, and the reason that is counted.
-struct Case {
-    name: &'static str,
-    pair: Option<Pair>,
-    alert: &'static str,
-    reason: &'static str,
-}
+struct Case(&'static str, Option<Pair>, &'static str, &'static str);
 
+const ID: &str = "spiffe://td/ns/n/sa/web";
+
+/// Clients whose own certificate is bad.
 fn bad(authority: &Authority) -> Vec<Case> {
-    let case = |name, pair, alert, reason| Case {
-        name,
-        pair: Some(pair),
-        alert,
-        reason,
+    let between = |first, last| {
+        authority.client_with(ID, |params| {
+            (params.not_before, params.not_after) = (date_time_ymd(first, 1, 1), date_time_ymd(last, 1, 1));
+        })
     };
-    let id = "spiffe://td/ns/n/sa/web";
-    let chained = |below: &Authority, mut pair: Pair| {
-        pair.cert.push_str(&below.pem());
-        pair
-    };
-    let expired = authority.client_with(id, |params| {
-        (params.not_before, params.not_after) = (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1));
-    });
-    let early = authority.client_with(id, |params| {
-        (params.not_before, params.not_after) = (date_time_ymd(3001, 1, 1), date_time_ymd(3002, 1, 1));
-    });
-    let purpose = authority.client_with(id, |params| {
+    let for_servers = authority.client_with(ID, |params| {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     });
-    let middle = authority.intermediate("middle", |_| {});
-    let no_authority = authority.intermediate("no authority", |params| params.is_ca = IsCa::ExplicitNoCa);
-    let no_signer = authority.intermediate("no signer", |params| {
-        params.key_usages = vec![KeyUsagePurpose::CrlSign];
-    });
-    let unknown = authority.client_with(id, |params| {
+    let unknown = authority.client_with(ID, |params| {
         let mut extension = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 55555, 1], vec![5, 0]);
         extension.set_criticality(true);
         params.custom_extensions = vec![extension];
     });
-    let short = authority.intermediate("short", |params| {
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    });
-    let below_short = short.intermediate("below short", |_| {});
-    let constrained = authority.intermediate("constrained", constrained_to("inside.example"));
-    let outside = constrained.client_with(id, |params| {
-        params.subject_alt_names = vec![SanType::DnsName("outside.example".try_into().expect("a name"))];
-    });
-    let mut too_deep = below_short.client(id);
-    too_deep.cert.push_str(&below_short.pem());
+    let other = |name| Some(Authority::new(name).client(ID));
+    let (expired, early) = (Some(between(2001, 2002)), Some(between(3001, 3002)));
     vec![
-        Case {
-            name: "none",
-            pair: None,
-            alert: "certificate required",
-            reason: "no_certificate",
-        },
-        case("expired", expired, "certificate expired", "certificate_expired"),
-        case(
+        Case("none", None, "certificate required", "no_certificate"),
+        Case("expired", expired, "certificate expired", "certificate_expired"),
+        Case(
             "not yet valid",
             early,
             "certificate expired",
             "certificate_expired",
         ),
-        case(
+        Case(
             "another authority",
-            Authority::new("other").client(id),
+            other("other"),
             "unknown ca",
             "unknown_authority",
         ),
-        case(
+        Case(
             "same name, other key",
-            Authority::new("root").client(id),
+            other("root"),
             "decrypt error",
             "certificate_invalid",
         ),
-        case(
-            "missing intermediate",
-            middle.client(id),
-            "unknown ca",
-            "unknown_authority",
-        ),
-        case(
-            "for servers only",
-            purpose,
+        Case(
+            "for servers",
+            Some(for_servers),
             "unsupported certificate",
             "certificate_purpose",
         ),
-        case(
-            "below what is no authority",
-            chained(&no_authority, no_authority.client(id)),
-            "certificate unknown",
-            "certificate_invalid",
-        ),
-        case(
-            "below what may not sign",
-            chained(&no_signer, no_signer.client(id)),
-            "unknown ca",
-            "unknown_authority",
-        ),
-        case(
-            "with a critical extension that is unknown",
-            unknown,
-            "certificate unknown",
-            "certificate_invalid",
-        ),
-        case(
-            "too deep",
-            chained(&short, too_deep),
-            "certificate unknown",
-            "certificate_invalid",
-        ),
-        case(
-            "outside of the names",
-            chained(&constrained, outside),
+        Case(
+            "unknown and critical",
+            Some(unknown),
             "certificate unknown",
             "certificate_invalid",
         ),
     ]
+}
+
+/// Clients whose certificate is good and its chain is not.
+fn badly_chained(authority: &Authority) -> Vec<Case> {
+    let chained = |below: &Authority, mut pair: Pair| {
+        pair.cert.push_str(&below.pem());
+        Some(pair)
+    };
+    let missing = Some(authority.intermediate("middle", |_| {}).client(ID));
+    let no_authority = authority.intermediate("no authority", |params| params.is_ca = IsCa::ExplicitNoCa);
+    let no_signer = authority.intermediate("no signer", |params| {
+        params.key_usages = vec![KeyUsagePurpose::CrlSign];
+    });
+    let short = authority.intermediate("short", |params| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    });
+    let below_short = short.intermediate("below short", |_| {});
+    let mut too_deep = below_short.client(ID);
+    too_deep.cert.push_str(&below_short.pem());
+    let constrained = authority.intermediate("constrained", constrained_to("inside.example"));
+    let outside = constrained.client_with(ID, |params| {
+        params.subject_alt_names = vec![SanType::DnsName("outside.example".try_into().expect("a name"))];
+    });
+    let below_none = chained(&no_authority, no_authority.client(ID));
+    let unsigned = chained(&no_signer, no_signer.client(ID));
+    let (deep, outside) = (chained(&short, too_deep), chained(&constrained, outside));
+    vec![
+        Case("missing intermediate", missing, "unknown ca", "unknown_authority"),
+        Case(
+            "below no authority",
+            below_none,
+            "certificate unknown",
+            "certificate_invalid",
+        ),
+        Case(
+            "below what may not sign",
+            unsigned,
+            "unknown ca",
+            "unknown_authority",
+        ),
+        Case("too deep", deep, "certificate unknown", "certificate_invalid"),
+        Case(
+            "outside of the names",
+            outside,
+            "certificate unknown",
+            "certificate_invalid",
+        ),
+    ]
+}
+
+/// What openssl says of a request with this certificate.
+fn ask(gateway: &Gateway, version: &str, pair: Option<&Pair>) -> String {
+    let mut options = vec![version, "-servername", "web.example"];
+    if let Some(pair) = pair {
+        pair.write(gateway.folder(), "client");
+        options.extend([
+            "-cert",
+            "client.crt",
+            "-key",
+            "client.key",
+            "-cert_chain",
+            "client.crt",
+        ]);
+    }
+    s_client(gateway.address(), gateway.folder(), &options)
 }
 
 #[test]
@@ -168,28 +171,10 @@ fn bad_certificates_get_their_alert_and_never_a_request_through() {
             |_| {},
         );
         let mut failures = 0.0;
-        for Case {
-            name,
-            pair,
-            alert,
-            reason,
-        } in bad(&authority)
-        {
+        let cases = bad(&authority).into_iter().chain(badly_chained(&authority));
+        for Case(name, pair, alert, reason) in cases {
             for version in ["-tls1_2", "-tls1_3"] {
-                let mut options = vec![version, "-servername", "web.example"];
-                if let Some(pair) = &pair {
-                    pair.write(gateway.folder(), "client");
-                    put(&gateway.folder().join("chain.pem"), &pair.cert);
-                    options.extend([
-                        "-cert",
-                        "client.crt",
-                        "-key",
-                        "client.key",
-                        "-cert_chain",
-                        "chain.pem",
-                    ]);
-                }
-                let said = s_client(gateway.address(), gateway.folder(), &options);
+                let said = ask(&gateway, version, pair.as_ref());
                 assert!(
                     said.contains(&format!("alert {alert}")),
                     "{name} {version}: {said}"
@@ -230,18 +215,8 @@ fn good_certificates_are_served() {
                 .connect(gateway.address(), "web.example")
                 .unwrap();
             assert_eq!(session.get("web.example", "/").unwrap().0, 200);
-            pair.write(gateway.folder(), "client");
             for version in ["-tls1_2", "-tls1_3"] {
-                let options = [
-                    version,
-                    "-cert",
-                    "client.crt",
-                    "-key",
-                    "client.key",
-                    "-cert_chain",
-                    "client.crt",
-                ];
-                let said = s_client(gateway.address(), gateway.folder(), &options);
+                let said = ask(&gateway, version, Some(&pair));
                 assert!(said.contains("200 OK"), "{said}");
             }
         }

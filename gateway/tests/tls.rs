@@ -87,6 +87,38 @@ fn curl_is_served_in_both_versions() {
 }
 
 #[test]
+fn python_is_served_and_resumes_and_what_is_old_is_refused() {
+    on_both_drivers(|driver| {
+        let (origin, authority) = (Origin::echo("v1"), Authority::new("root"));
+        let gateway = ordinary(driver, &origin, &authority);
+        let ca = gateway.folder().join("ca.pem");
+        std::fs::write(&ca, authority.pem()).expect("a file");
+        let output = Command::new("python3")
+            .arg(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/tests/support/tls_client.py"
+            ))
+            .arg(gateway.address().port().to_string())
+            .arg(&ca)
+            .output()
+            .expect("python3 runs");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(
+            said.lines().collect::<Vec<_>>(),
+            [
+                // Both say no signature algorithm that a newer version could use.
+                "TLSv1 refused SSLV3_ALERT_HANDSHAKE_FAILURE",
+                "TLSv1_1 refused SSLV3_ALERT_HANDSHAKE_FAILURE",
+                "TLSv1_2 http/1.1 HTTP/1.1 200 OK full then http/1.1 HTTP/1.1 200 OK resumed",
+                "TLSv1_3 http/1.1 HTTP/1.1 200 OK full then http/1.1 HTTP/1.1 200 OK resumed",
+            ],
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    });
+}
+
+#[test]
 fn plaintext_and_rubbish_are_refused_and_counted() {
     on_both_drivers(|driver| {
         let (origin, authority) = (Origin::echo("v1"), Authority::new("root"));
