@@ -66,7 +66,7 @@ const OWNED: [(&str, &[&str]); 4] = [
             "slab",
         ],
     ),
-    ("tls", &["rustls", "quinn-proto", "aws-lc-rs"]),
+    ("tls", &["rustls", "quinn-proto", "aws-lc-rs", "tokio-rustls"]),
     ("config", &["serde_yaml", "yaml_serde", "strsim", "schemars"]),
     (
         "gateway",

@@ -20,6 +20,8 @@ pub(crate) struct Facts {
     pub(crate) addresses: Vec<IpAddr>,
     /// URIs it names.
     pub(crate) uris: Vec<String>,
+    /// From when on it holds, in seconds since 1970.
+    pub(crate) not_before: i64,
     /// Until when it holds, in seconds since 1970.
     pub(crate) not_after: i64,
 }
@@ -36,6 +38,7 @@ impl Facts {
             dns: Vec::new(),
             addresses: Vec::new(),
             uris: Vec::new(),
+            not_before: certificate.validity().not_before.timestamp(),
             not_after: certificate.validity().not_after.timestamp(),
         };
         let names = certificate

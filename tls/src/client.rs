@@ -20,7 +20,7 @@ use sluice_config::model::{ApplicationProtocol, KeyExchange, SpiffePattern, TlsV
 
 use crate::{
     certificate::Facts,
-    material::{Authorities, Identity},
+    material::{Authorities, Identity, sha256},
     peer::spiffe_id,
     server::{WrongSettings, groups, versions},
     verifier::signing,
@@ -55,6 +55,13 @@ pub enum Expected {
         /// Hosts, of which it covers one: DNS names and addresses.
         names: Vec<String>,
         /// SPIFFE IDs, of which it has one.
+        ids: Vec<SpiffePattern>,
+    },
+    /// Of a mesh whose root nobody has yet: the root comes in the chain, and is known by its sum.
+    Pinned {
+        /// SHA-256 of the root in DER.
+        root: [u8; 32],
+        /// The SPIFFE ID: one of these that is of the root's own trust domain.
         ids: Vec<SpiffePattern>,
     },
 }
@@ -100,6 +107,11 @@ impl ClientContext {
     pub(crate) fn connect(&self, name: ServerName<'static>) -> Result<UnbufferedClientConnection, Error> {
         UnbufferedClientConnection::new(Arc::clone(&self.config), name)
     }
+
+    /// As other adapters take it.
+    pub(crate) fn shared(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.config)
+    }
 }
 
 impl fmt::Debug for ClientContext {
@@ -119,7 +131,7 @@ struct Verifier {
 impl Verifier {
     fn new(mut expected: Expected, crypto: Arc<CryptoProvider>) -> Result<Self, WrongSettings> {
         let authorities = match &mut expected {
-            Expected::Unverified => Vec::new(),
+            Expected::Unverified | Expected::Pinned { .. } => Vec::new(),
             Expected::Host(authorities) | Expected::Any { authorities, .. } => std::mem::take(authorities),
         };
         let mut roots = RootCertStore::empty();
@@ -141,7 +153,8 @@ impl Verifier {
         let (names, ids) = match &self.expected {
             Expected::Unverified => return Ok(()),
             Expected::Host(_) => return verify_server_name(&parsed, called),
-            Expected::Any { names, ids, .. } => (names, ids),
+            Expected::Any { names, ids, .. } => (names.as_slice(), ids),
+            Expected::Pinned { ids, .. } => (&[][..], ids),
         };
         let covers = |name: &String| {
             ServerName::try_from(name.as_str()).is_ok_and(|name| verify_server_name(&parsed, &name).is_ok())
@@ -154,6 +167,29 @@ impl Verifier {
             return Ok(());
         }
         Err(CertificateError::NotValidForName.into())
+    }
+
+    /// The one root that a pinned chain may lead to, if it came with the chain; `shown` has to be of its trust domain.
+    fn pinned(
+        &self,
+        shown: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+    ) -> Result<RootCertStore, Error> {
+        let mut roots = RootCertStore::empty();
+        let Expected::Pinned { root: pin, .. } = &self.expected else {
+            return Ok(roots);
+        };
+        let root = chain.iter().find(|certificate| sha256(certificate) == *pin);
+        let root = root.ok_or(CertificateError::UnknownIssuer)?;
+        let domain = |certificate: &CertificateDer<'_>| {
+            let facts = Facts::read(certificate).ok()?;
+            Some(spiffe_id(&facts.uris)?.trust_domain().to_owned())
+        };
+        if domain(root).is_none() || domain(root) != domain(shown) {
+            return Err(CertificateError::NotValidForName.into());
+        }
+        roots.add(root.clone().into_owned())?;
+        Ok(roots)
     }
 }
 
@@ -170,7 +206,9 @@ impl ServerCertVerifier for Verifier {
             let algorithms = self.crypto.signature_verification_algorithms.all;
             let parsed = ParsedCertificate::try_from(end_entity)?;
             let signing = signing(intermediates);
-            verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, &signing, now, algorithms)?;
+            let pinned = self.pinned(end_entity, intermediates)?;
+            let roots = if pinned.is_empty() { &self.roots } else { &pinned };
+            verify_server_cert_signed_by_trust_anchor(&parsed, roots, &signing, now, algorithms)?;
             self.is_expected(end_entity, server_name)?;
         }
         Ok(ServerCertVerified::assertion())

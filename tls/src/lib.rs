@@ -4,11 +4,13 @@
 //! rustls. Refuses files and clocks beyond what a handshake needs: material comes in as bytes, time as an argument.
 //!
 //! [`Stream`] is what sessions read and write, plain or secure with one face. [`ServerContext`] is how a listener ends
-//! TLS and [`ClientContext`] how a service is reached over it, made of [`material`] that the control thread has read. Below both, `session` is the one place where records are
-//! opened and sealed: bytes in and plaintext out, plaintext in and records out, without a socket.
+//! TLS and [`ClientContext`] how a service is reached over it, made of [`material`] that the control thread has read.
+//! Below both, `session` is the one place where records are opened and sealed: bytes in and plaintext out, plaintext in
+//! and records out, without a socket. What the control thread itself says over TLS goes by [`control`].
 
 mod certificate;
 mod client;
+pub mod control;
 mod failure;
 pub mod material;
 mod peer;

@@ -5,15 +5,22 @@
 
 use std::{fmt, sync::Arc};
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::{
+    digest::{SHA256, digest},
+    rand::fill,
+};
 use rustls::{RootCertStore, crypto::aws_lc_rs::default_provider, sign::CertifiedKey};
 use rustls_pki_types::{
     CertificateDer, CertificateRevocationListDer, PrivateKeyDer,
     pem::{Error as PemError, PemObject as _},
 };
+use sluice_config::model::SpiffeId;
 use thiserror::Error;
 
-use crate::certificate::{Facts, next_update};
+use crate::{
+    certificate::{Facts, next_update},
+    peer::spiffe_id,
+};
 
 /// A file as it was read.
 #[derive(Debug, Clone, Copy)]
@@ -99,10 +106,22 @@ impl Identity {
         })
     }
 
+    /// From when on it holds, in seconds since 1970.
+    #[must_use]
+    pub const fn not_before(&self) -> i64 {
+        self.facts.not_before
+    }
+
     /// Until when it holds, in seconds since 1970.
     #[must_use]
     pub const fn not_after(&self) -> i64 {
         self.facts.not_after
+    }
+
+    /// Its SPIFFE ID, as [`Peer::spiffe`](crate::Peer::spiffe) is a peer's.
+    #[must_use]
+    pub fn spiffe(&self) -> Option<SpiffeId<'_>> {
+        spiffe_id(&self.facts.uris)
     }
 }
 
@@ -134,6 +153,14 @@ impl Authorities {
             sha256: sum(certificates.iter().map(|certificate| certificate.as_ref())),
             certificates,
         })
+    }
+
+    /// Whether the certificate in DER with this [`sha256`] is one of them.
+    #[must_use]
+    pub fn holds(&self, sum: &[u8; 32]) -> bool {
+        self.certificates
+            .iter()
+            .any(|certificate| sha256(certificate) == *sum)
     }
 }
 
@@ -198,21 +225,39 @@ fn bad(file: File<'_>, cause: impl fmt::Display) -> Bad {
     }
 }
 
-/// What tells one file's content from another's: SHA-256.
+/// SHA-256 of `bytes`: of a certificate in DER it is what tools call its fingerprint.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut sum = [0; 32];
+    sum.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    sum
+}
+
+/// Bytes that nobody can guess.
+///
+/// # Errors
+/// When the system has no randomness.
+pub fn random() -> Result<[u8; 32], Unguessable> {
+    let mut bytes = [0; 32];
+    fill(&mut bytes).map_err(|_| Unguessable)?;
+    Ok(bytes)
+}
+
+/// The system gives no randomness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the system gives no randomness")]
+pub struct Unguessable;
+
+/// What tells one file's content from another's, made of SHA-256.
 #[must_use]
 pub fn fingerprint(bytes: &[u8]) -> [u8; 32] {
     sum(std::iter::once(bytes))
 }
 
 pub(crate) fn sum<'d>(parts: impl Iterator<Item = &'d [u8]>) -> [u8; 32] {
-    let mut all = Vec::new();
-    for part in parts {
-        // Each by its own sum, so that no two lists of parts look alike when joined.
-        all.extend_from_slice(digest(&SHA256, part).as_ref());
-    }
-    let mut sum = [0; 32];
-    sum.copy_from_slice(digest(&SHA256, &all).as_ref());
-    sum
+    // Each by its own sum, so that no two lists of parts look alike when joined.
+    let all: Vec<u8> = parts.flat_map(sha256).collect();
+    sha256(&all)
 }
 
 /// Seconds, as people say them.

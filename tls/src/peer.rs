@@ -1,9 +1,8 @@
 //! Who is at the other end, as its certificate says. It was verified before anyone gets to see it.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use sluice_config::model::SpiffeId;
 
-use crate::certificate::Facts;
+use crate::{certificate::Facts, material::sha256};
 
 /// The peer of a connection that showed a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,9 +18,10 @@ impl Peer {
     /// In words, when it cannot be read.
     pub(crate) fn read(der: &[u8]) -> Result<Self, String> {
         let facts = Facts::read(der)?;
-        let mut sha256 = [0; 32];
-        sha256.copy_from_slice(digest(&SHA256, der).as_ref());
-        Ok(Self { facts, sha256 })
+        Ok(Self {
+            facts,
+            sha256: sha256(der),
+        })
     }
 
     /// Its SPIFFE ID, `spiffe://trust-domain/path`: the one URI it names, if it is one (X509-SVID 2).

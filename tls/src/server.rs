@@ -119,6 +119,11 @@ impl ServerContext {
         })
     }
 
+    /// As other adapters take it.
+    pub(crate) fn shared(&self) -> ServerConfig {
+        self.config.clone()
+    }
+
     /// One more connection.
     pub(crate) fn accept(&self) -> Result<(UnbufferedServerConnection, Arc<Chooser>), rustls::Error> {
         let chooser = Arc::new(Chooser::new(&self.certificates));

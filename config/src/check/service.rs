@@ -25,14 +25,6 @@ impl Checker<'_> {
                 .and_then(|(at, spec)| self.service_tls(at, spec))
                 .map(Some),
         };
-        if let (Some(_), Some(health)) = (spec.tls.node(), spec.health.value())
-            && let Some(at) = health.http.node()
-        {
-            self.error(
-                at,
-                "endpoints are not asked over TLS yet: with `tls` write `tcp: true`",
-            );
-        }
         Some(Service {
             name: name?.0.clone(),
             endpoints: endpoints?,

@@ -29,7 +29,7 @@ use crate::{
     expecting = "a health check, a map with `http: { path: /healthz }` or `tcp: true`"
 )]
 pub(crate) struct Health {
-    /// Ask over HTTP/1.1, by GET.
+    /// Ask over HTTP/1.1, by GET; with `tls` over TLS, as requests go.
     pub(crate) http: Slot<HttpCheck>,
     /// Only connect.
     pub(crate) tcp: Slot<True>,
@@ -63,7 +63,7 @@ pub(crate) struct Health {
 pub(crate) struct HttpCheck {
     /// What to ask for, with or without a query.
     pub(crate) path: Slot<Written<Target>>,
-    /// The Host field; the endpoint's address where it is left out.
+    /// The Host field; the endpoint's address where it is left out, or the name it is called by over TLS.
     #[serde(default)]
     pub(crate) host: Slot<Written<Authority>>,
     /// Statuses that pass, single ones and ranges.

@@ -9,13 +9,14 @@ use std::{collections::HashMap, future::Future, net::SocketAddr, sync::Arc, time
 
 use sluice_config::{defaults::operations::HEALTH_CHECKS_AT_ONCE_MAX, model::Health};
 use sluice_routing::health::Checked;
+use sluice_tls::ClientContext;
 use tokio::{
     sync::{Semaphore, mpsc},
     task::AbortHandle,
     time::sleep_until,
 };
 
-use crate::snapshot::Service;
+use crate::snapshot::{Endpoint, Service};
 pub(super) use check::{Fault, Network};
 
 /// The outcome of one check.
@@ -48,6 +49,32 @@ pub(super) struct Question {
     /// The endpoint's; what is asked may have another port.
     address: SocketAddr,
     health: Arc<Health>,
+    secure: Option<Secured>,
+}
+
+/// How an endpoint is asked over TLS: as requests go to it.
+#[derive(Debug, Clone)]
+struct Secured {
+    context: Arc<ClientContext>,
+    host: Arc<str>,
+}
+
+impl Secured {
+    fn of(service: &Service, endpoint: &Endpoint) -> Option<Self> {
+        Some(Self {
+            context: service.tls.clone()?,
+            host: endpoint.host.clone()?,
+        })
+    }
+
+    /// Whether both ask in the same way; a changed certificate makes another context.
+    fn is(one: &Option<Self>, other: &Option<Self>) -> bool {
+        match (one, other) {
+            (None, None) => true,
+            (Some(one), Some(other)) => Arc::ptr_eq(&one.context, &other.context) && one.host == other.host,
+            _ => false,
+        }
+    }
 }
 
 /// Asks an endpoint.
@@ -69,6 +96,7 @@ pub(super) struct Probes<A> {
 struct Watched {
     checked: Checked,
     health: Arc<Health>,
+    secure: Option<Secured>,
     asking: u64,
     task: AbortHandle,
 }
@@ -102,26 +130,24 @@ impl<A: Ask> Probes<A> {
             let mut known = before.remove(name).unwrap_or_default();
             let watched = service.endpoints.iter().map(|endpoint| {
                 let known = known.remove(&endpoint.address);
-                (
-                    endpoint.address,
-                    self.watch(name, endpoint.address, &health, known),
-                )
+                let question = Question {
+                    address: endpoint.address,
+                    health: Arc::clone(&health),
+                    secure: Secured::of(service, endpoint),
+                };
+                (endpoint.address, self.watch(name, question, known))
             });
             let watched = watched.collect();
             self.watched.insert(name.to_owned(), watched);
         }
     }
 
-    fn watch(
-        &mut self,
-        service: &str,
-        address: SocketAddr,
-        health: &Arc<Health>,
-        known: Option<Watched>,
-    ) -> Watched {
+    fn watch(&mut self, service: &str, question: Question, known: Option<Watched>) -> Watched {
+        let (address, health) = (question.address, Arc::clone(&question.health));
+        let secure = question.secure.clone();
         let mut checked = Checked::default();
         if let Some(known) = known {
-            if known.health == *health {
+            if known.health == health && Secured::is(&known.secure, &secure) {
                 return known;
             }
             checked = known.checked;
@@ -130,10 +156,6 @@ impl<A: Ask> Probes<A> {
             }
         }
         self.askings += 1;
-        let question = Question {
-            address,
-            health: Arc::clone(health),
-        };
         let (service, asking) = (service.to_owned(), self.askings);
         let answer = move |outcome| Answer {
             service: service.clone(),
@@ -144,7 +166,8 @@ impl<A: Ask> Probes<A> {
         let (asker, turns) = (Arc::clone(&self.asker), Arc::clone(&self.turns));
         Watched {
             checked,
-            health: Arc::clone(health),
+            health,
+            secure,
             asking,
             task: tokio::spawn(ask(asker, turns, question, answer, self.tell.clone())).abort_handle(),
         }

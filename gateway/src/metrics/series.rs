@@ -247,6 +247,8 @@ pub enum CheckResult {
     Passed,
     /// Without a connection.
     Connect,
+    /// Without TLS with whom it should be.
+    Tls,
     /// With a status that does not pass.
     Status,
     /// Without a whole answer.
@@ -257,9 +259,10 @@ pub enum CheckResult {
 
 impl CheckResult {
     /// Every result, in the order of the counters.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Passed,
         Self::Connect,
+        Self::Tls,
         Self::Status,
         Self::Broken,
         Self::Timeout,
@@ -271,6 +274,7 @@ impl CheckResult {
         match self {
             Self::Passed => "passed",
             Self::Connect => "connect_failed",
+            Self::Tls => "tls_failed",
             Self::Status => "bad_status",
             Self::Broken => "broken",
             Self::Timeout => "timeout",

@@ -1,9 +1,13 @@
 //! One check over the network.
 //!
 //! Owns what is sent to an endpoint and what counts as an answer. A check has a connection of its own, so that an endpoint
-//! which takes no more of them does not pass.
+//! which takes no more of them does not pass. Where requests go over TLS a request for health does so too, and believes
+//! no one else; a check that only connects has nothing to say and shakes no hands.
 
-use std::pin::pin;
+use std::{
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
@@ -18,10 +22,15 @@ use sluice_config::{
     defaults::operations::{HEALTH_BODY_BYTES_MAX, HEALTH_HEAD_BYTES_MAX},
     model::{Check, Millis, StatusRange},
 };
+use sluice_tls::control;
 use thiserror::Error;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
 
-use super::{Ask, Question};
+use super::{Ask, Question, Secured};
 use crate::metrics::CheckResult;
 
 /// Why a check failed.
@@ -30,6 +39,9 @@ pub(in crate::control) enum Fault {
     /// No connection.
     #[error("it cannot be connected to: {0}")]
     Connect(String),
+    /// No TLS with whom the service's `tls` means.
+    #[error("TLS fails: {0}")]
+    Tls(String),
     /// A whole answer, but not a good one.
     #[error("it answers {0}")]
     Status(u16),
@@ -46,6 +58,7 @@ impl Fault {
     pub(in crate::control) const fn result(&self) -> CheckResult {
         match self {
             Self::Connect(_) => CheckResult::Connect,
+            Self::Tls(_) => CheckResult::Tls,
             Self::Status(_) => CheckResult::Status,
             Self::Broken(_) => CheckResult::Broken,
             Self::Timeout(_) => CheckResult::Timeout,
@@ -73,8 +86,15 @@ impl Ask for Network {
                     host,
                     statuses,
                 } => {
-                    let host = host.clone().unwrap_or_else(|| address.to_string());
-                    http(stream, target, &host, statuses).await
+                    let host = host.clone();
+                    let Some(secure) = &question.secure else {
+                        let host = host.unwrap_or_else(|| address.to_string());
+                        return http(stream, target, &host, statuses).await;
+                    };
+                    let host = host.unwrap_or_else(|| called(secure, address.port()));
+                    let session = control::connect(stream, &secure.context, &secure.host).await;
+                    let session = session.map_err(|failure| Fault::Tls(failure.to_string()))?;
+                    http(session, target, &host, statuses).await
                 }
             }
         });
@@ -82,8 +102,21 @@ impl Ask for Network {
     }
 }
 
+/// The Host field of a request over TLS: a server that goes by the name in the handshake takes no other (RFC 9110 7.4).
+fn called(secure: &Secured, port: u16) -> String {
+    match secure.host.parse::<IpAddr>() {
+        Ok(address) => SocketAddr::new(address, port).to_string(),
+        Err(_) => format!("{}:{port}", secure.host),
+    }
+}
+
 /// A GET, whose answer is to have one of `statuses`.
-async fn http(stream: TcpStream, target: &str, host: &str, statuses: &[StatusRange]) -> Result<(), Fault> {
+async fn http(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    target: &str,
+    host: &str,
+    statuses: &[StatusRange],
+) -> Result<(), Fault> {
     let request = Request::get(target)
         .header(HOST, host)
         .header(
