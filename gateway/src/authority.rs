@@ -1,13 +1,19 @@
 //! The certificate authority of a mesh that has no other: a root, an intermediate below it, and short-lived pairs for
 //! workloads, each with its SPIFFE ID.
 //!
-//! Owns what such certificates say and how the material lies in a folder. Refuses to hold the root's key while it issues:
-//! that is needed to make intermediates only, and may be kept elsewhere. Takes the time from its caller.
+//! Owns what such certificates say, how the material lies in a folder, and who gets one over the network: the holder of a
+//! one-time join token, or of a certificate that is to be renewed. Refuses to hold the root's key while it issues: that is
+//! needed to make intermediates only, and may be kept elsewhere. Takes the time from its caller.
 //!
 //! The trust domain is kept by what is issued, not by name constraints: rustls-webpki permits no URI at all below a
 //! certificate that constrains URIs, whatever the constraint.
 
 mod folder;
+pub mod message;
+mod registrar;
+mod request;
+mod server;
+mod token;
 
 use std::{
     path::Path,
@@ -19,7 +25,9 @@ use rcgen::{
     KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SerialNumber,
 };
 use sluice_config::{
-    defaults::operations::{CA_BACKDATED, CA_INTERMEDIATE_LIFE, CA_ROOT_LIFE, CA_TTL_MAX, CA_TTL_MIN},
+    defaults::operations::{
+        CA_BACKDATED, CA_BACKDATED_PART, CA_INTERMEDIATE_LIFE, CA_ROOT_LIFE, CA_TTL_MAX, CA_TTL_MIN,
+    },
     model::{HostPattern, SpiffeId},
 };
 use thiserror::Error;
@@ -28,7 +36,11 @@ use x509_parser::{
     prelude::{FromDer as _, X509Certificate},
 };
 
-pub use folder::{Pair, write_pair};
+pub use folder::{Pair, replace, write_pair};
+pub use registrar::{Refusal, Registrar};
+pub use request::{key_of, key_of_der, sign_request};
+pub use server::Server;
+pub use token::{Token, Tokens};
 
 /// An intermediate that issues for one trust domain.
 pub struct Authority {
@@ -37,6 +49,17 @@ pub struct Authority {
     /// Its own certificate, which every chain ends with.
     certificate: String,
     ends: SystemTime,
+}
+
+/// A certificate that was issued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issued {
+    /// It and the intermediate, as PEM.
+    pub chain: String,
+    /// Its serial number in hexadecimal digits.
+    pub serial: String,
+    /// Until when it is good.
+    pub until: SystemTime,
 }
 
 /// Everything a new authority consists of, as PEM.
@@ -72,6 +95,9 @@ pub enum AuthorityError {
         /// What can be had.
         trust_domain: String,
     },
+    /// The authority's own ID.
+    #[error("{0} is the authority's own ID: whoever had it would be taken for the authority")]
+    Reserved(String),
     /// Not a DNS name.
     #[error("{0:?} is no DNS name: {1}")]
     Dns(String, String),
@@ -92,6 +118,18 @@ pub enum AuthorityError {
     /// Something is in the place of a new authority.
     #[error("{0} is there already and not empty: an authority is never overwritten")]
     Exists(String),
+    /// A request to sign a key that is none, or does not prove that its sender has the key.
+    #[error("this is no request to sign a key: {0}")]
+    Request(&'static str),
+    /// A join token that is none.
+    #[error("this is no join token: {0}")]
+    Token(&'static str),
+    /// The system gives none.
+    #[error("the system gives no randomness")]
+    Unguessable,
+    /// What rustls says of the authority's own certificate.
+    #[error("{0}")]
+    Server(String),
     /// A file that does not hold what it should.
     #[error("{0}")]
     Malformed(String),
@@ -216,7 +254,7 @@ impl Authority {
     ) -> Result<Pair, AuthorityError> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         Ok(Pair {
-            certificate: self.certify(&key, workload, now, rng)?,
+            certificate: self.certify(&key, workload, now, rng)?.chain,
             key: key.serialize_pem(),
         })
     }
@@ -231,25 +269,51 @@ impl Authority {
         workload: &Workload,
         now: SystemTime,
         rng: &mut fastrand::Rng,
-    ) -> Result<String, AuthorityError> {
-        let id = spiffe_id(&workload.spiffe)?;
+    ) -> Result<Issued, AuthorityError> {
+        self.admits(&workload.spiffe)?;
+        self.sign(key, workload, now, rng)
+    }
+
+    /// Whether a workload may have this ID: one of the trust domain, and not the authority's own.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn admits(&self, spiffe: &str) -> Result<(), AuthorityError> {
+        let id = spiffe_id(spiffe)?;
         if id.trust_domain() != self.trust_domain {
             return Err(AuthorityError::OtherTrustDomain {
-                id: workload.spiffe.clone(),
+                id: spiffe.to_owned(),
                 trust_domain: self.trust_domain.clone(),
             });
         }
-        if id.as_str().len() == "spiffe://".len() + self.trust_domain.len() {
+        if spiffe.len() == "spiffe://".len() + self.trust_domain.len() {
             let reason = "a workload's ID has a path: without one it is the trust domain's own".to_owned();
-            return Err(AuthorityError::Spiffe(workload.spiffe.clone(), reason));
+            return Err(AuthorityError::Spiffe(spiffe.to_owned(), reason));
         }
+        if spiffe == own_id(&self.trust_domain) {
+            return Err(AuthorityError::Reserved(spiffe.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// How long its own certificate still holds.
+    fn left(&self, now: SystemTime) -> Duration {
+        self.ends.duration_since(now).unwrap_or_default()
+    }
+
+    fn sign(
+        &self,
+        key: &impl PublicKeyData,
+        workload: &Workload,
+        now: SystemTime,
+        rng: &mut fastrand::Rng,
+    ) -> Result<Issued, AuthorityError> {
         if !(CA_TTL_MIN..=CA_TTL_MAX).contains(&workload.ttl) {
             return Err(AuthorityError::Ttl);
         }
         let until = now + workload.ttl;
         if until > self.ends {
-            let left = self.ends.duration_since(now).unwrap_or_default();
-            return Err(AuthorityError::Outlives(left.as_secs()));
+            return Err(AuthorityError::Outlives(self.left(now).as_secs()));
         }
         let mut params = params(&workload.spiffe, &self.trust_domain, now, until)?;
         for name in &workload.dns {
@@ -266,10 +330,21 @@ impl Authority {
         params.use_authority_key_identifier_extension = true;
         // Positive, and of 16 bytes (RFC 5280 4.1.2.2): by the key alone a renewal for the same key would be no other.
         let serial = rng.u128(1 << 120..=u128::MAX >> 1);
+        let hexadecimal = format!("{serial:032x}");
         params.serial_number = Some(SerialNumber::from_slice(&serial.to_be_bytes()));
         let leaf = params.signed_by(key, &self.issuer)?;
-        Ok(leaf.pem() + &self.certificate)
+        Ok(Issued {
+            chain: leaf.pem() + &self.certificate,
+            serial: hexadecimal,
+            until,
+        })
     }
+}
+
+/// The ID by which workloads know the authority of a trust domain when they call it.
+#[must_use]
+pub fn own_id(trust_domain: &str) -> String {
+    format!("spiffe://{trust_domain}/sluice/authority")
 }
 
 /// What every certificate says: whose it is, and when.
@@ -285,7 +360,8 @@ fn params(
         .distinguished_name
         .push(DnType::OrganizationName, trust_domain);
     params.subject_alt_names = vec![SanType::URI(id.try_into()?)];
-    params.not_before = (now - CA_BACKDATED).into();
+    let life = until.duration_since(now).unwrap_or_default();
+    params.not_before = (now - CA_BACKDATED.min(life / CA_BACKDATED_PART)).into();
     params.not_after = until.into();
     Ok(params)
 }

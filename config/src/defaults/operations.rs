@@ -36,16 +36,62 @@ pub const RELOAD_LATEST: Duration = Duration::from_secs(1);
 
 // The certificate authority.
 
-/// Before now a certificate begins: clocks of hosts differ by minutes at worst.
+/// Before now a certificate begins, if that is a small part of its life: clocks of hosts differ by minutes at worst.
 pub const CA_BACKDATED: Duration = Duration::from_secs(5 * 60);
+/// And at most such a part of its life: what is left of it is to be told from its two ends.
+pub const CA_BACKDATED_PART: u32 = 12;
 /// Life of a root: whoever trusts it must be told of the next one.
 pub const CA_ROOT_LIFE: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
 /// Life of an intermediate, which is replaced without telling those who trust the root.
 pub const CA_INTERMEDIATE_LIFE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-/// Shortest life of a workload's certificate: below it a renewal in time is luck.
-pub const CA_TTL_MIN: Duration = Duration::from_secs(60);
+/// Shortest life of a workload's certificate: below it a renewal in time is luck, as its last third is the time of one
+/// try and a half. Of use to try out what renewals do; who wants to sleep takes hours.
+pub const CA_TTL_MIN: Duration = Duration::from_secs(5);
 /// Longest life of a workload's certificate: nothing revokes it, so what was lost is good until then.
 pub const CA_TTL_MAX: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+// The authority as a server.
+
+/// Life of its own certificate, which it renews by itself.
+pub const CA_SERVER_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+/// After its renewal failed.
+pub const CA_SERVER_RETRY: Duration = Duration::from_secs(60);
+/// Connections at once: each is there for the time of a handshake and one answer, so a thousand workloads that start
+/// together are served within seconds.
+pub const CA_CONNECTIONS_MAX: usize = 128;
+/// One connection, whatever it does: three round trips to the far side of the world and the time of a busy core, ten times
+/// over.
+pub const CA_CONNECTION_TIME_MAX: Duration = Duration::from_secs(10);
+/// A request head: there are no cookies here; hyper's smallest bound is 8 KiB.
+pub const CA_HEAD_BYTES_MAX: usize = 8 * 1024;
+/// A request body: a request to sign an RSA key of 8192 bits, with its token, three times over.
+pub const CA_BODY_BYTES_MAX: usize = 16 * 1024;
+/// After accept failed, for want of file descriptors most likely.
+pub const CA_ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Life of a join token where none is asked for: long enough to bring it to another host by hand.
+pub const CA_TOKEN_LIFE: Duration = Duration::from_secs(60 * 60);
+/// Longest life of a join token: who finds one that was forgotten is whom it names.
+pub const CA_TOKEN_LIFE_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How a join token begins, so that it is known for what it is wherever it turns up.
+pub const JOIN_TOKEN_PREFIX: &str = "sluice-join-v1.";
+/// A join token and white space around it: no more is read of its file.
+pub const CA_TOKEN_BYTES_MAX: u64 = 1024;
+
+// The identity of this process.
+
+/// From the connect to the whole answer of the authority, which does this within milliseconds when it is well.
+pub const IDENTITY_FETCH_TIMEOUT: Duration = Duration::from_secs(10);
+/// An answer: two chains of ten large certificates.
+pub const IDENTITY_ANSWER_BYTES_MAX: usize = 128 * 1024;
+/// How long a start without a certificate asks an authority that does not answer: it may be starting too, as after a power
+/// cut; a supervisor starts again whoever gives up.
+pub const IDENTITY_START_PATIENCE: Duration = Duration::from_secs(30);
+/// First wait before asking again.
+pub const IDENTITY_RETRY_MIN: Duration = Duration::from_secs(1);
+/// Longest wait before asking again: a thousand workloads then ask an authority that comes back thirty times a second.
+pub const IDENTITY_RETRY_MAX: Duration = Duration::from_secs(30);
+/// The time of day is looked at so often: a clock that was set, or a host that slept, does not put a renewal off.
+pub const IDENTITY_LOOK_INTERVAL: Duration = Duration::from_secs(60);
 
 // The control thread.
 

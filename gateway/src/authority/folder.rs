@@ -1,9 +1,9 @@
-//! Certificates and keys as files. Owns their names and who may read them. Refuses to replace an authority.
+//! Certificates, keys and tokens as files. Owns their names and who may read them. Refuses to replace an authority.
 
 use std::{
     fs,
     io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -36,6 +36,36 @@ pub(super) fn write(folder: &Path, material: &Material) -> Result<(), AuthorityE
     Ok(())
 }
 
+/// What peers trust, as PEM.
+pub(super) fn roots(folder: &Path) -> Result<String, AuthorityError> {
+    let path = certificate_of(&folder.join(ROOT));
+    fs::read_to_string(&path).map_err(|error| at(&path, error))
+}
+
+/// Where join tokens are; the folder is made if it is not there.
+pub(super) fn tokens(folder: &Path) -> Result<PathBuf, AuthorityError> {
+    let path = folder.join(TOKENS);
+    match fs::DirBuilder::new().mode(FOLDER_MODE).create(&path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(at(&path, error)),
+        _ => Ok(path),
+    }
+}
+
+/// Writes a secret to a file that was not there.
+pub(super) fn create(path: &Path, text: &str) -> Result<(), AuthorityError> {
+    let opened = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(KEY_MODE)
+        .open(path);
+    opened
+        .and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        })
+        .map_err(|error| at(path, error))
+}
+
 /// What issues.
 pub(super) fn intermediate(folder: &Path) -> Result<Pair, AuthorityError> {
     let read = |path: PathBuf| fs::read_to_string(&path).map_err(|error| at(&path, error));
@@ -52,12 +82,17 @@ pub(super) fn intermediate(folder: &Path) -> Result<Pair, AuthorityError> {
 /// When one cannot be written.
 pub fn write_pair(prefix: &Path, pair: &Pair) -> Result<[PathBuf; 2], AuthorityError> {
     let (key, certificate) = (key_of(prefix), certificate_of(prefix));
-    replace(&key, &pair.key, KEY_MODE).map_err(|error| at(&key, error))?;
-    replace(&certificate, &pair.certificate, CERTIFICATE_MODE).map_err(|error| at(&certificate, error))?;
+    replace(&key, &pair.key, true).map_err(|error| at(&key, error))?;
+    replace(&certificate, &pair.certificate, false).map_err(|error| at(&certificate, error))?;
     Ok([certificate, key])
 }
 
-fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+/// Puts `text` in the place of a file, at once and for good; one that is secret is for its owner alone.
+///
+/// # Errors
+/// What the system says.
+pub fn replace(path: &Path, text: &str, is_secret: bool) -> io::Result<()> {
+    let mode = if is_secret { KEY_MODE } else { CERTIFICATE_MODE };
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
@@ -86,7 +121,7 @@ fn ending(prefix: &Path, ending: &str) -> PathBuf {
     PathBuf::from(path)
 }
 
-fn at(path: &Path, error: io::Error) -> AuthorityError {
+pub(super) fn at(path: &Path, error: io::Error) -> AuthorityError {
     AuthorityError::File {
         path: path.display().to_string(),
         error,
@@ -95,6 +130,7 @@ fn at(path: &Path, error: io::Error) -> AuthorityError {
 
 const ROOT: &str = "root";
 const INTERMEDIATE: &str = "intermediate";
+const TOKENS: &str = "tokens";
 const FOLDER_MODE: u32 = 0o700;
 const KEY_MODE: u32 = 0o600;
 const CERTIFICATE_MODE: u32 = 0o644;

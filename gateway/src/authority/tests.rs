@@ -36,7 +36,7 @@ fn a_chain_is_the_leaf_and_the_intermediate() {
     let workload = workload("spiffe://example.org/ns/default/sa/web");
     let authority = authority();
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-    let [one, other] = [0; 2].map(|_| authority.certify(&key, &workload, now(), rng).unwrap());
+    let [one, other] = [0; 2].map(|_| authority.certify(&key, &workload, now(), rng).unwrap().chain);
     assert_eq!(one.matches("BEGIN CERTIFICATE").count(), 2);
     assert!(one.ends_with(&authority.certificate));
     let serial = |chain: &str| {
@@ -61,6 +61,7 @@ fn what_must_not_be_issued_is_refused_with_the_reason() {
         ("spiffe://example.org/", "no segment is empty"),
         ("spiffe://example.org/a?b", "no query"),
         ("spiffe://example.org:1/a", "no port"),
+        ("spiffe://example.org/sluice/authority", "the authority's own"),
         ("web", "did you mean \"spiffe://web\""),
     ] {
         assert!(

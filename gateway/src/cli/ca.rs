@@ -1,16 +1,27 @@
-//! `sluice ca`: a certificate authority in a folder, and pairs for workloads.
+//! `sluice ca`: a certificate authority in a folder, pairs for workloads, and the authority as a server.
 //!
-//! Owns the words for what was made. Refuses to know what a certificate says: that is the authority's.
+//! Owns the words for what was made, and the process of `sluice ca serve`. Refuses to know what a certificate says: that is the authority's.
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
 use clap::Subcommand;
+use sluice_config::defaults::operations::{CA_TOKEN_LIFE, CA_TOKEN_LIFE_MAX, CA_TTL_MAX, CA_TTL_MIN};
+use tokio::{
+    net::TcpListener,
+    runtime,
+    signal::unix::{SignalKind, signal},
+};
 
-use super::{Failure, print};
-use crate::authority::{Authority, AuthorityError, Material, Workload, write_pair};
+use super::{
+    Failure,
+    log::{Format, Log},
+    print,
+};
+use crate::authority::{Authority, AuthorityError, Material, Registrar, Server, Workload, write_pair};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Ca {
@@ -40,6 +51,36 @@ pub(super) enum Ca {
         #[arg(long, value_name = "PREFIX")]
         out: Option<PathBuf>,
     },
+    /// Issue to workloads over the network: to who holds a join token, and to who shows the certificate it renews
+    Serve {
+        /// The folder of the authority
+        #[arg(long = "dir", value_name = "DIR", default_value = ".")]
+        folder: PathBuf,
+        /// Where to listen
+        #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8600")]
+        bind: SocketAddr,
+        /// Longest life of what is issued: `90m`, `24h`, `7d`
+        #[arg(long, value_name = "TIME", default_value = "24h", value_parser = time_to_live)]
+        ttl_max: Duration,
+        /// How the log on standard error looks [default: text on a terminal, else JSON]
+        #[arg(long, value_enum)]
+        log_format: Option<Format>,
+    },
+    /// Print a token with which a workload gets its first certificate, once
+    Token {
+        /// The folder of the authority
+        #[arg(long = "dir", value_name = "DIR", default_value = ".")]
+        folder: PathBuf,
+        /// The workload's ID, such as `spiffe://example.org/ns/default/sa/web`
+        #[arg(long, value_name = "ID")]
+        spiffe: String,
+        /// A DNS name it is reached by; may be given several times
+        #[arg(long, value_name = "NAME")]
+        dns: Vec<String>,
+        /// How long it can be used: `10m`, `1h` [default: 1h]
+        #[arg(long, value_name = "TIME", value_parser = time_to_live)]
+        ttl: Option<Duration>,
+    },
 }
 
 /// Does what is asked.
@@ -56,6 +97,18 @@ pub(super) fn run(ca: Ca) -> Result<(), Failure> {
             ttl,
             out,
         } => issue(&folder, &Workload { spiffe, dns, ttl }, out),
+        Ca::Serve {
+            folder,
+            bind,
+            ttl_max,
+            log_format,
+        } => serve(&folder, bind, ttl_max, log_format),
+        Ca::Token {
+            folder,
+            spiffe,
+            dns,
+            ttl,
+        } => token(&folder, &spiffe, &dns, ttl.unwrap_or(CA_TOKEN_LIFE)),
     }
 }
 
@@ -88,6 +141,50 @@ fn issue(folder: &Path, workload: &Workload, out: Option<PathBuf>) -> Result<(),
     Ok(())
 }
 
+/// Serves until SIGTERM or SIGINT.
+fn serve(folder: &Path, bind: SocketAddr, ttl_max: Duration, format: Option<Format>) -> Result<(), Failure> {
+    if !(CA_TTL_MIN..=CA_TTL_MAX).contains(&ttl_max) {
+        return Err(AuthorityError::Ttl.into());
+    }
+    let server = Server::new(Registrar::open(folder, ttl_max)?, SystemTime::now);
+    let _log = Log::start(format, tracing::Level::INFO).map_err(|error| Failure::Run(error.to_string()))?;
+    let failed = |what: &str, error: std::io::Error| Failure::Run(format!("{what}: {error}"));
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| failed("cannot start", error))?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind(bind).await;
+        let listener = listener.map_err(|error| failed(&format!("cannot listen on {bind}"), error))?;
+        let mut terminate =
+            signal(SignalKind::terminate()).map_err(|error| failed("cannot receive signals", error))?;
+        let mut interrupt =
+            signal(SignalKind::interrupt()).map_err(|error| failed("cannot receive signals", error))?;
+        tracing::info!(%bind, "the authority issues certificates");
+        let end = async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        server.run(listener, end).await.map_err(Failure::from)
+    })
+}
+
+fn token(folder: &Path, spiffe: &str, dns: &[String], life: Duration) -> Result<(), Failure> {
+    if life.is_zero() || life > CA_TOKEN_LIFE_MAX {
+        let days = CA_TOKEN_LIFE_MAX.as_secs() / DAY_SECONDS;
+        return Err(Failure::Usage(format!(
+            "a token is good for 1 second to {days} days"
+        )));
+    }
+    let registrar = Registrar::open(folder, CA_TTL_MAX)?;
+    print(
+        &registrar
+            .invite(spiffe, dns, life, SystemTime::now())?
+            .to_string(),
+    );
+    Ok(())
+}
+
 /// A whole number and a unit.
 fn time_to_live(text: &str) -> Result<Duration, String> {
     let wrong = || "a time is a whole number and a unit: `90m`, `24h` or `7d`".to_owned();
@@ -98,7 +195,7 @@ fn time_to_live(text: &str) -> Result<Duration, String> {
         "s" => 1,
         "m" => 60,
         "h" => 60 * 60,
-        "d" => 24 * 60 * 60,
+        "d" => DAY_SECONDS,
         _ => return Err(wrong()),
     };
     Ok(Duration::from_secs(number.saturating_mul(seconds)))
@@ -110,15 +207,22 @@ impl From<AuthorityError> for Failure {
             AuthorityError::Spiffe(..)
             | AuthorityError::OtherTrustDomain { .. }
             | AuthorityError::Dns(..)
+            | AuthorityError::Reserved(_)
             | AuthorityError::Ttl
             | AuthorityError::Outlives(_)
             | AuthorityError::Exists(_) => Self::Usage(error.to_string()),
-            AuthorityError::File { .. } | AuthorityError::Malformed(_) | AuthorityError::Certificate(_) => {
-                Self::Run(error.to_string())
-            }
+            AuthorityError::File { .. }
+            | AuthorityError::Request(_)
+            | AuthorityError::Token(_)
+            | AuthorityError::Unguessable
+            | AuthorityError::Server(_)
+            | AuthorityError::Malformed(_)
+            | AuthorityError::Certificate(_) => Self::Run(error.to_string()),
         }
     }
 }
+
+const DAY_SECONDS: u64 = 24 * 60 * 60;
 
 #[cfg(test)]
 mod tests {

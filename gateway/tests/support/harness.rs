@@ -14,6 +14,7 @@ pub mod client;
 pub mod config;
 pub mod gateway;
 pub mod load;
+pub mod mesh;
 pub mod message;
 pub mod metrics;
 pub mod origin;

@@ -4,7 +4,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
-    sync::{Arc, Condvar, Mutex},
+    sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
 };
 
@@ -31,9 +31,10 @@ impl Output {
         output
     }
 
-    /// A copy of them.
+    /// A copy of them, for who reports a failure too.
     pub fn lines(&self) -> Vec<String> {
-        self.lines.lock().expect("no holder panics").clone()
+        let lines = self.lines.lock();
+        lines.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits for a line in which `find` finds something.

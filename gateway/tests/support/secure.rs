@@ -8,8 +8,17 @@ use std::{
     sync::Arc,
 };
 
-use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned, client::Resumption};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, Error, HandshakeKind, RootCertStore,
+    SignatureScheme, StreamOwned,
+    client::{
+        Resumption, WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        verify_server_cert_signed_by_trust_anchor,
+    },
+    server::ParsedCertificate,
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject as _};
 
 use super::{
     GUARD,
@@ -18,7 +27,7 @@ use super::{
 
 /// How a client of tests speaks TLS.
 #[derive(Clone)]
-pub struct Secure(Arc<ClientConfig>);
+pub struct Secure(Arc<ClientConfig>, Arc<RootCertStore>);
 
 /// One connection.
 pub struct Session(StreamOwned<ClientConnection, TcpStream>);
@@ -26,18 +35,25 @@ pub struct Session(StreamOwned<ClientConnection, TcpStream>);
 impl Secure {
     /// Believes what `authority` issued, and shows `pair` if there is one.
     pub fn new(authority: &Authority, pair: Option<&Pair>) -> Self {
+        let pair = pair.map(|pair| (pair.cert.as_str(), pair.key.as_str()));
+        Self::believing(&authority.pem(), pair)
+    }
+
+    /// The same for a root, and for a certificate with its key, all in PEM.
+    pub fn believing(root: &str, pair: Option<(&str, &str)>) -> Self {
         let mut roots = RootCertStore::empty();
-        let root = CertificateDer::from_pem_slice(authority.pem().as_bytes()).expect("PEM");
+        let root = CertificateDer::from_pem_slice(root.as_bytes()).expect("PEM");
         roots.add(root).expect("a root");
+        let roots = Arc::new(roots);
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("versions")
-            .with_root_certificates(roots);
+            .with_root_certificates(Arc::clone(&roots));
         let mut config = match pair {
-            Some(pair) => {
-                let chain = CertificateDer::pem_slice_iter(pair.cert.as_bytes()).map(|one| one.expect("PEM"));
-                let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).expect("PEM");
+            Some((cert, key)) => {
+                let chain = CertificateDer::pem_slice_iter(cert.as_bytes()).map(|one| one.expect("PEM"));
+                let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("PEM");
                 builder
                     .with_client_auth_cert(chain.collect(), key)
                     .expect("a pair")
@@ -45,14 +61,26 @@ impl Secure {
             None => builder.with_no_client_auth(),
         };
         config.resumption = Resumption::disabled();
-        Self(Arc::new(config))
+        Self(Arc::new(config), roots)
     }
 
     /// Keeps tickets.
     pub fn resuming(self) -> Self {
         let mut config = (*self.0).clone();
         config.resumption = Resumption::in_memory_sessions(256);
-        Self(Arc::new(config))
+        Self(Arc::new(config), self.1)
+    }
+
+    /// Takes any host's certificate that leads to whom it believes: one of a mesh names none.
+    pub fn unnamed(self) -> Self {
+        let mut config = (*self.0).clone();
+        let provider = config.crypto_provider().clone();
+        let named = WebPkiServerVerifier::builder_with_provider(Arc::clone(&self.1), provider).build();
+        config.dangerous().set_certificate_verifier(Arc::new(Unnamed {
+            roots: Arc::clone(&self.1),
+            named: named.expect("a verifier"),
+        }));
+        Self(Arc::new(config), self.1)
     }
 
     /// Connects and shakes hands.
@@ -66,6 +94,51 @@ impl Secure {
             session.conn.complete_io(&mut session.sock)?;
         }
         Ok(Session(session))
+    }
+}
+
+/// Checks all of a certificate but whom it names.
+#[derive(Debug)]
+struct Unnamed {
+    roots: Arc<RootCertStore>,
+    named: Arc<WebPkiServerVerifier>,
+}
+
+impl ServerCertVerifier for Unnamed {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let parsed = ParsedCertificate::try_from(end_entity)?;
+        let algorithms = rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms;
+        verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, intermediates, now, algorithms.all)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.named.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.named.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.named.supported_verify_schemes()
     }
 }
 
