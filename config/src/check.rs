@@ -5,6 +5,7 @@
 //!
 //! Owns the meaning of the language. Refuses notation ([`crate::spec`]) and style ([`lint`]).
 
+mod enrollment;
 mod filter;
 mod health;
 mod lint;
@@ -21,7 +22,7 @@ mod tls;
 
 use crate::{
     defaults,
-    model::{Model, value::Invalid},
+    model::{CertificateFiles, FilePath, Model, value::Invalid},
     problem::Findings,
     spec::{Document, Slot},
     tree::{Content, NodeId, Tree},
@@ -39,6 +40,7 @@ pub(crate) fn check(documents: &[(NodeId, Document)], tree: &Tree, findings: &mu
         listeners: Names::default(),
         routes: Names::default(),
         services: Names::default(),
+        identity: None,
         findings,
     };
     checker.index(documents);
@@ -59,6 +61,16 @@ struct Checker<'c> {
     listeners: Names,
     routes: Names,
     services: Names,
+    /// What `identity` gives to those who name no files; for one that is wrong it stands in all the same, as what is wrong
+    /// with it was reported.
+    identity: Option<Own>,
+}
+
+/// The files of the process's own identity.
+#[derive(Clone)]
+struct Own {
+    certificate: CertificateFiles,
+    roots: FilePath,
 }
 
 impl Checker<'_> {
@@ -96,6 +108,8 @@ impl Checker<'_> {
         let drain = self.single(documents, "drain", |document| &document.drain);
         let access_log = self.single(documents, "accessLog", |document| &document.access_log);
         let admin = admin.nested(process::admin);
+        let identity = self.single(documents, "identity", |document| &document.identity);
+        let identity = self.identity(identity);
         let listeners = all(
             documents,
             |document| document.listeners.items(),
@@ -123,6 +137,7 @@ impl Checker<'_> {
             limits: limits.nested(process::limits)?,
             drain: drain.nested(process::drain)?,
             access_log: access_log.nested(process::access_log)?,
+            identity: identity?,
             listeners: listeners?,
             routes: routes?,
             services: services?,
@@ -185,6 +200,7 @@ impl Checker<'_> {
             limits,
             drain,
             access_log,
+            identity,
             listeners,
             routes,
             services,
@@ -196,6 +212,7 @@ impl Checker<'_> {
             limits.node(),
             drain.node(),
             access_log.node(),
+            identity.node(),
             listeners.node(),
             routes.node(),
             services.node(),

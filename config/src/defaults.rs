@@ -104,6 +104,11 @@ pub const TLS_ALPN: [ApplicationProtocol; 1] = [ApplicationProtocol::Http1];
 /// When `check` warns of a certificate that ends: two weeks leave time for a person to act, where a machine has failed to
 /// (those of Let's Encrypt are renewed 30 days before their end).
 pub const CERTIFICATE_WARNING_DAYS: i64 = 14;
+/// Where an identity is kept: beside the file that asks for one, so that two processes of one host do not share it.
+pub const IDENTITY_FOLDER: &str = "identity";
+/// For how long an identity's certificates are asked for: nothing revokes them, and an authority that is away for a night
+/// is missed by no one.
+pub const IDENTITY_TTL: Millis = Millis::literal(24 * 60 * 60 * 1000);
 /// Sources of plaintext counted by their address for each listener; those after are counted together. Enough to see
 /// whom to turn to next, and a bound on what a scrape holds.
 pub const PLAINTEXT_SOURCES_MAX: usize = 64;

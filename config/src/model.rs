@@ -3,6 +3,7 @@
 //! Owns the shape of what the rest of Sluice may assume. Refuses raw text: nothing here parses YAML.
 
 pub mod amount;
+pub mod enrollment;
 pub mod health;
 pub mod identity;
 pub mod listener;
@@ -18,6 +19,7 @@ pub mod value;
 
 use serde::{Deserialize, Serialize};
 
+pub use enrollment::Enrollment;
 pub use health::{Check, Health, StatusRange};
 pub use identity::{Glob, ServiceAccount, SpiffeId, SpiffePattern};
 pub use listener::{Listener, PathPolicy};
@@ -51,6 +53,9 @@ pub struct Model {
     pub drain: Drain,
     /// Where requests are logged; `None` logs none.
     pub access_log: Option<AccessLog>,
+    /// How this process comes by an identity of its own; `None` has none but those of files.
+    #[serde(default)]
+    pub identity: Option<Enrollment>,
     /// Listeners, in the order of the files. Names and binds are unique.
     pub listeners: Vec<Listener>,
     /// Routes, in the order of the files. Names are unique.

@@ -5,6 +5,7 @@
 //!
 //! Owns names, shapes and the notation of values. Refuses references and what fields mean together: [`crate::check`].
 
+mod enrollment;
 mod health;
 mod listener;
 mod matching;
@@ -23,6 +24,7 @@ mod tls;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub(crate) use enrollment::Enrollment;
 pub(crate) use health::{Health, HttpCheck};
 pub(crate) use listener::{
     EncodedSlashes, Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts, PathPolicy,
@@ -66,6 +68,8 @@ pub(crate) struct Document {
     pub(crate) drain: Slot<Drain>,
     /// The JSON access log.
     pub(crate) access_log: Slot<AccessLog>,
+    /// A certificate of this process from an authority of its mesh, renewed while it runs.
+    pub(crate) identity: Slot<Enrollment>,
     /// Where connections come in. At least one in all documents together.
     pub(crate) listeners: Slot<List<Listener>>,
     /// Where requests go.

@@ -222,6 +222,7 @@ routes:
     backends: [{ service: used }]
 policies:
 - { name: seen, action: audit, dryRun: true }
+identity: { authority: a:1 }
 ";
     assert_eq!(
         warnings(text),
@@ -240,6 +241,7 @@ policies:
             "20:5: routes[0].rules[2].timeouts: no backend is asked, so this does nothing",
             "24:5: routes[1].rules[0]: `rule-1` never gets a request: earlier rules take all it matches",
             "27:32: policies[0].dryRun: a policy that audits decides nothing anyway",
+            "28:11: identity: nothing shows it: a listener with `protocol: https` does, and a service with `tls: { mode: mutual }`, where they name no certificate",
         ]
     );
 }
@@ -317,7 +319,8 @@ fn tls_towards_a_service_says_what_is_wrong_with_it_and_where() {
         assert_eq!(problems(good), [""; 0], "{good}");
     }
     let missing = "services[0].tls: `ca` is missing: a file of the authorities that the endpoints' certificates lead to, \
-                   such as the system's, often /etc/ssl/certs/ca-certificates.crt";
+                   such as the system's, often /etc/ssl/certs/ca-certificates.crt; with `mode: mutual` and an `identity` \
+                   at the top of the configuration its mesh's root is believed";
     assert_eq!(problems("serverName: a.example"), [missing]);
     assert_eq!(
         problems("ca: a, insecureSkipVerify: true, verify: { names: [b.example] }"),
@@ -333,7 +336,7 @@ fn tls_towards_a_service_says_what_is_wrong_with_it_and_where() {
     assert_eq!(
         problems("mode: mutual, ca: ''"),
         [
-            "services[0].tls: with `mode: mutual` a certificate is shown: `cert` and `key` say which",
+            "services[0].tls: with `mode: mutual` a certificate is shown: `cert` and `key` say which, or an `identity` at the top of the configuration gets one",
             "services[0].tls.ca: a file has a name",
         ]
     );
@@ -363,7 +366,9 @@ fn tls_says_what_is_wrong_with_it_and_where() {
     assert_eq!(tls(""), [""; 0]);
     assert_eq!(
         problems("protocol: https"),
-        ["listeners[0]: with `protocol: https` a listener has `tls: { certificates: [...] }`"]
+        [
+            "listeners[0]: with `protocol: https` a listener has `tls: { certificates: [...] }`, or `tls: {}` where the configuration has an `identity`"
+        ]
     );
     assert_eq!(
         problems("tls: { certificates: [{ cert: a, key: b }] }"),
@@ -388,7 +393,9 @@ fn tls_says_what_is_wrong_with_it_and_where() {
     );
     assert_eq!(
         tls(", clientAuth: { mode: require }"),
-        ["listeners[0].tls.clientAuth: `ca` is missing: it says which certificates are good"]
+        [
+            "listeners[0].tls.clientAuth: `ca` is missing: it says which certificates are good; with an `identity` at the top of the configuration those of its mesh are"
+        ]
     );
     assert_eq!(
         tls(", clientAuth: { ca: [a] }"),
@@ -397,6 +404,78 @@ fn tls_says_what_is_wrong_with_it_and_where() {
     assert_eq!(
         tls(", clientAuth: { mode: permissive, crl: [a] }"),
         ["listeners[0].tls.clientAuth: `ca` is missing: without it no certificate is asked for"]
+    );
+}
+
+#[test]
+fn an_identity_stands_where_no_file_is_named() {
+    let text = |identity: &str| {
+        format!(
+            "{identity}listeners:\n- {{ name: web, bind: '0.0.0.0:80', protocol: https, tls: {{ clientAuth: {{ mode: require }} }} }}\n\
+             - {{ name: own, bind: '0.0.0.0:81', protocol: https, tls: {{ certificates: [{{ cert: a, key: b }}], \
+             clientAuth: {{ mode: permissive, ca: c }} }} }}\n\
+             services:\n- {{ name: a, endpoints: [{{ address: 'a:1' }}], tls: {{ mode: mutual }} }}\n\
+             - {{ name: b, endpoints: [{{ address: 'b:1' }}], tls: {{ mode: mutual, ca: c, cert: a, key: b }} }}\n"
+        )
+    };
+    let identity = "identity: { authority: 'CA.example.org:8600', token: join.token, ttl: 1h }\n";
+    let model = load(&[source("/etc/sluice/mesh.yaml", &text(identity))])
+        .model
+        .unwrap();
+    let enrollment = model.identity.as_ref().unwrap();
+    assert_eq!(enrollment.authority.to_string(), "ca.example.org:8600");
+    assert_eq!(enrollment.folder.to_str(), Some("/etc/sluice/identity"));
+    let token = enrollment.token.as_ref().unwrap();
+    assert_eq!(token.path.to_str(), Some("/etc/sluice/join.token"));
+    let own = enrollment.certificate();
+    assert_eq!(own.cert.path.to_str(), Some("/etc/sluice/identity/identity.pem"));
+    let listener = |index: usize| model.listeners[index].tls.as_ref().unwrap();
+    assert_eq!(listener(0).certificates, std::slice::from_ref(&own));
+    assert_eq!(listener(0).client_auth.ca, [enrollment.roots()]);
+    assert_ne!(listener(1).certificates, std::slice::from_ref(&own));
+    assert_ne!(listener(1).client_auth.ca, [enrollment.roots()]);
+    let service = |index: usize| model.services[index].tls.as_ref().unwrap();
+    assert_eq!(service(0).identity, Some(own.clone()));
+    assert_eq!(service(0).ca, [enrollment.roots()]);
+    assert_ne!(service(1).identity, Some(own));
+    assert_ne!(service(1).ca, [enrollment.roots()]);
+    assert_eq!(
+        problems(&text(""))
+            .iter()
+            .map(|one| one.split_once(": ").unwrap().1)
+            .collect::<Vec<_>>(),
+        [
+            "listeners[0].tls: no certificate is shown: `certificates` names some, or an `identity` at the top of the configuration gets one",
+            "listeners[0].tls.clientAuth: `ca` is missing: it says which certificates are good; with an `identity` at the top of the configuration those of its mesh are",
+            "services[0].tls: `ca` is missing: a file of the authorities that the endpoints' certificates lead to, such as the system's, often /etc/ssl/certs/ca-certificates.crt; with `mode: mutual` and an `identity` at the top of the configuration its mesh's root is believed",
+            "services[0].tls: with `mode: mutual` a certificate is shown: `cert` and `key` say which, or an `identity` at the top of the configuration gets one",
+        ]
+    );
+}
+
+#[test]
+fn an_identity_says_what_is_wrong_with_it_and_never_a_secret() {
+    let problems = |identity: &str| problems(&format!("identity: {identity}\n{BASE}"));
+    let secret = "sluice-join-v1.0123";
+    let found = problems(&format!("{{ authority: 'a:1', token: {secret} }}"));
+    assert_eq!(
+        found,
+        [
+            "1:38: identity.token: this is a token itself: whoever reads the configuration could join with it, so put it in a file and name that"
+        ]
+    );
+    assert_eq!(
+        problems("{ authority: 'https://ca.example:8600/', ttl: 1s, token: '', folder: '' }"),
+        [
+            "1:24: identity.authority: an address has no scheme (did you mean \"ca.example:8600\"?)",
+            "1:57: identity.ttl: certificates are good for at least 5s, not 1s",
+            "1:68: identity.token: a file has a name",
+            "1:80: identity.folder: a file has a name",
+        ]
+    );
+    assert_eq!(
+        problems("{ token: a }"),
+        ["1:11: identity: `authority` is missing"]
     );
 }
 

@@ -13,7 +13,7 @@ use tokio::{net::TcpListener, runtime};
 use crate::{
     admin,
     control::{
-        self, Control,
+        self, Control, enrollment,
         material::Materials,
         upgrade::predecessor::{Inheritance, Inherited},
     },
@@ -27,13 +27,20 @@ pub use crate::control::{
     upgrade::{INHERIT, Program},
 };
 
-/// Looks into the files of certificates that `model` names. Gives what ends soon, with the place that names it.
+/// Looks into the files of certificates that `model` names. Gives what ends soon, and what cannot be told yet, with the
+/// place that names it.
 ///
 /// # Errors
 /// Each file that is bad, with the place that names it.
 pub fn check_material(model: &Model) -> Result<Vec<String>, Vec<String>> {
+    let (mut warnings, without) = enrollment::unfetched(model).unzip();
+    let model = without.as_ref().unwrap_or(model);
     match Materials::load(model, &Materials::default()) {
-        Ok(materials) => Ok(materials.warnings(model)),
+        Ok(materials) => Ok(warnings
+            .take()
+            .into_iter()
+            .chain(materials.warnings(model))
+            .collect()),
         Err(bad) => Err(bad.problems),
     }
 }
@@ -105,7 +112,8 @@ fn serve(options: Options, inherited: Option<Sockets>, on_live: impl FnOnce(&Mod
             program: options.program,
             supervisor: options.supervisor,
             inherited,
-        })?;
+        })
+        .await?;
         let (listener, again) = admin_listener(bind, admin)
             .map_err(|error| Failure::Run(format!("admin: cannot listen on {bind}: {error}")))?;
         control.share_admin(bind, again);

@@ -6,6 +6,7 @@
 
 mod debounce;
 mod dns;
+pub(crate) mod enrollment;
 pub mod file;
 mod fleet;
 mod inputs;
@@ -35,12 +36,13 @@ use crate::{
     status::{Ask, Status, View},
 };
 use dns::{Names, Resolved, SystemResolver};
+use enrollment::Enrollments;
 use fleet::{Fleet, Plan};
 use inputs::Inputs;
 use material::{BadMaterial, Materials};
 use memory::Budget;
 use probe::{Answer, Network, Probes};
-use reload::{Candidate, Refusal, prepare};
+use reload::{Candidate, Refusal, prepare, read};
 use supervisor::Supervisor;
 use upgrade::{Program, Upgrade, predecessor::Inherited, successor::Successor};
 
@@ -112,6 +114,7 @@ struct State {
     writer: Writer,
     names: Names<SystemResolver>,
     probes: Probes<Network>,
+    enrollments: Enrollments,
     budget: Budget,
     /// What runs; `None` until the first configuration is live.
     live: Option<Live>,
@@ -158,12 +161,14 @@ enum Cause {
 }
 
 impl Control {
-    /// Loads the first configuration and takes over the signals of the process. To be called on the runtime that
-    /// [`Control::run`] will run on. The last value is where the admin server is to listen.
+    /// Loads the first configuration, waits for the identity it asks for, if it asks for one and has none, and takes over
+    /// the signals of the process. To be called on the runtime that [`Control::run`] will run on. The last value is where
+    /// the admin server is to listen.
     ///
     /// # Errors
-    /// When the configuration is refused, or the system refuses a thread, a port or a signal.
-    pub fn start(options: Options) -> Result<(Self, View, SocketAddr), Failure> {
+    /// When the configuration is refused, the authority of its mesh gives no certificate, or the system refuses a thread, a
+    /// port or a signal.
+    pub async fn start(options: Options) -> Result<(Self, View, SocketAddr), Failure> {
         // Watched before they are read, so that no change falls in between.
         let files = file::Watch::new(options.paths.clone());
         let sources = file::read(&options.paths).map_err(|error| Failure::Config(vec![error.to_string()]))?;
@@ -171,13 +176,11 @@ impl Control {
         let upgrade = Upgrade::new(options.program, options.supervisor, options.inherited.is_some());
         let inherited = options.inherited.unwrap_or_default();
         let first = Materials::default();
-        let candidate =
-            prepare(sources, None, &first, workers, &inherited).map_err(|refusal| match refusal {
-                Refusal::Material(BadMaterial { problems, .. }) | Refusal::Config(problems) => {
-                    Failure::Config(problems)
-                }
-                Refusal::System(problems) => Failure::Run(problems.join("\n")),
-            })?;
+        let text = read(sources)?;
+        if let Some(identity) = &text.model.identity {
+            enrollment::first(identity).await.map_err(Failure::Run)?;
+        }
+        let candidate = prepare(text, None, &first, workers, &inherited)?;
         let admin = candidate.model.admin.bind;
         let plan = Plan::new(workers(&candidate.model), options.driver, options.descriptors);
         let bad_requests = BadRequest::ALL.iter().map(|bad| bad.rule);
@@ -201,6 +204,7 @@ impl Control {
             fleet: Fleet::new(plan, Arc::clone(&registry)),
             names: Names::new(SystemResolver::new().map_err(Failure::Run)?, tell),
             probes: Probes::new(Network, tell_check),
+            enrollments: Enrollments::new(Arc::clone(&registry), inputs.files.changes()),
             budget: Budget::new(),
             live: None,
             follow: None,
@@ -276,6 +280,17 @@ impl Control {
                 }
                 Event::Drained(well) => return state.end(well),
             }
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Material(BadMaterial { problems, .. }) | Refusal::Config(problems) => {
+                Self::Config(problems)
+            }
+            Refusal::System(problems) => Self::Run(problems.join("\n")),
         }
     }
 }

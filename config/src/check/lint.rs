@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    model::{Action, Match, Model, PathMatch, PolicyAction, RetryOn, Route, Rule},
+    model::{Action, Enrollment, Match, Model, PathMatch, PolicyAction, RetryOn, Route, Rule},
     problem::Findings,
     spec::{Document, Slot},
     tree::{NodeId, Tree},
@@ -19,6 +19,7 @@ pub(super) fn lint(model: &Model, documents: &[(NodeId, Document)], tree: &Tree,
     lint.unused(model, documents);
     lint.policies(model, documents);
     lint.unverified(model, documents);
+    lint.identity(model, documents);
     let mut seen = Seen::default();
     for (route, spec) in model
         .routes
@@ -66,6 +67,34 @@ impl Lint<'_> {
                     "anyone who gets between can read and change everything: give `ca` instead",
                 );
             }
+        }
+    }
+
+    /// An identity that nobody gets to see.
+    fn identity(&mut self, model: &Model, documents: &[(NodeId, Document)]) {
+        let Some(own) = model.identity.as_ref().map(Enrollment::certificate) else {
+            return;
+        };
+        let listeners = model
+            .listeners
+            .iter()
+            .filter_map(|listener| listener.tls.as_ref());
+        let services = model.services.iter().filter_map(|service| service.tls.as_ref());
+        let is_shown = listeners
+            .flat_map(|tls| &tls.certificates)
+            .any(|pair| *pair == own)
+            || services
+                .filter_map(|tls| tls.identity.as_ref())
+                .any(|pair| *pair == own);
+        let written = documents
+            .iter()
+            .find_map(|(_, document)| document.identity.node());
+        if let (Some(at), false) = (written, is_shown) {
+            self.findings.warn(
+                at,
+                "nothing shows it: a listener with `protocol: https` does, and a service with `tls: { mode: mutual }`, \
+                 where they name no certificate",
+            );
         }
     }
 

@@ -13,7 +13,13 @@ use crate::{
 impl Checker<'_> {
     pub(super) fn service_tls(&mut self, at: NodeId, spec: &spec::ServiceTls) -> Option<ServiceTls> {
         let unverified = spec.insecure_skip_verify.read_or(false, |flag| flag.0)?;
-        let ca = self.files(&spec.ca);
+        let is_mutual = matches!(spec.mode.value(), Some(ServiceTlsMode::Mutual));
+        let does_without = is_mutual && !unverified && spec.ca.node().is_none();
+        let roots = self.identity.as_ref().filter(|_| does_without);
+        let ca = match roots.map(|own| own.roots.clone()) {
+            Some(roots) => Some(vec![roots]),
+            None => self.files(&spec.ca),
+        };
         let identity = self.shown(at, spec);
         let server_name = match spec.server_name.given() {
             Some((at, Written(Text(name)))) => self.host_name(at, name).map(Some),
@@ -43,11 +49,12 @@ impl Checker<'_> {
                     );
                 }
             }
-        } else if spec.ca.node().is_none() {
+        } else if ca.as_ref().is_some_and(Vec::is_empty) {
             self.error(
                 at,
                 "`ca` is missing: a file of the authorities that the endpoints' certificates lead to, such as the \
-                 system's, often /etc/ssl/certs/ca-certificates.crt",
+                 system's, often /etc/ssl/certs/ca-certificates.crt; with `mode: mutual` and an `identity` at the top of \
+                 the configuration its mesh's root is believed",
             );
         }
         let (names, spiffe) = verify?;
@@ -81,10 +88,14 @@ impl Checker<'_> {
                 None
             }
             ServiceTlsMode::Mutual => {
+                if let (Some(own), [None, None]) = (&self.identity, written) {
+                    return Some(Some(own.certificate.clone()));
+                }
                 if written.contains(&None) {
                     self.error(
                         at,
-                        "with `mode: mutual` a certificate is shown: `cert` and `key` say which",
+                        "with `mode: mutual` a certificate is shown: `cert` and `key` say which, or an `identity` at the \
+                         top of the configuration gets one",
                     );
                 }
                 let (cert, key) = (self.file(&spec.cert), self.file(&spec.key));

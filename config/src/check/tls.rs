@@ -29,7 +29,8 @@ impl Checker<'_> {
                 if spec.tls.node().is_none() {
                     self.error(
                         at,
-                        "with `protocol: https` a listener has `tls: { certificates: [...] }`",
+                        "with `protocol: https` a listener has `tls: { certificates: [...] }`, or `tls: {}` where the \
+                         configuration has an `identity`",
                     );
                 }
                 let (at, spec) = spec.tls.given()?;
@@ -39,8 +40,21 @@ impl Checker<'_> {
     }
 
     fn listener_tls(&mut self, at: NodeId, spec: &spec::ListenerTls) -> Option<ListenerTls> {
-        let certificates = self.required(at, "certificates", &spec.certificates);
-        let certificates = certificates.and_then(|list| each(&list.0, |at, spec| self.certificate(at, spec)));
+        let own = self.identity.as_ref().map(|own| own.certificate.clone());
+        let certificates = match (&spec.certificates, own) {
+            (Slot::Absent, Some(own)) => Some(vec![own]),
+            (Slot::Absent, None) => {
+                self.error(
+                    at,
+                    "no certificate is shown: `certificates` names some, or an `identity` at the top of the \
+                     configuration gets one",
+                );
+                None
+            }
+            (list, _) => list
+                .value()
+                .and_then(|list| each(&list.0, |at, spec| self.certificate(at, spec))),
+        };
         let client_auth = match spec.client_auth.given() {
             Some((at, spec)) => self.client_auth(at, spec),
             None => spec.client_auth.node().is_none().then(ClientAuth::default),
@@ -70,9 +84,18 @@ impl Checker<'_> {
 
     fn client_auth(&mut self, at: NodeId, spec: &spec::ClientAuth) -> Option<ClientAuth> {
         let mode = spec.mode.read_or(ClientAuthMode::None, |mode| (*mode).into())?;
-        let ca = self.files(&spec.ca);
+        let asks = mode != ClientAuthMode::None;
+        let own = self
+            .identity
+            .as_ref()
+            .filter(|_| asks && spec.ca.node().is_none());
+        let ca = match own.map(|own| own.roots.clone()) {
+            Some(roots) => Some(vec![roots]),
+            None => self.files(&spec.ca),
+        };
         let crl = self.files(&spec.crl);
-        let (has_ca, has_crl) = (spec.ca.node().is_some(), spec.crl.node().is_some());
+        let has_own = asks && self.identity.is_some();
+        let (has_ca, has_crl) = (spec.ca.node().is_some() || has_own, spec.crl.node().is_some());
         match mode {
             ClientAuthMode::None if has_ca || has_crl => {
                 self.error(
@@ -81,7 +104,11 @@ impl Checker<'_> {
                 );
             }
             ClientAuthMode::Request | ClientAuthMode::Require if !has_ca => {
-                self.error(at, "`ca` is missing: it says which certificates are good");
+                self.error(
+                    at,
+                    "`ca` is missing: it says which certificates are good; with an `identity` at the top of the \
+                     configuration those of its mesh are",
+                );
             }
             ClientAuthMode::Permissive if has_crl && !has_ca => {
                 self.error(at, "`ca` is missing: without it no certificate is asked for");

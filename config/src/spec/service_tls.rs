@@ -18,7 +18,8 @@ pub(crate) struct ServiceTls {
     /// Whether a certificate is shown to the endpoints.
     #[schemars(extend("default" = "simple"))]
     pub(crate) mode: Slot<ServiceTlsMode>,
-    /// Files, PEM: the authorities one of which has signed for the endpoints.
+    /// Files, PEM: the authorities one of which has signed for the endpoints. With `identity` and `mode: mutual` it may be
+    /// left out, as may `cert` and `key`: then the mesh's root is believed and the identity shown.
     pub(crate) ca: Slot<Files>,
     /// File, PEM, with `mode: mutual`: the certificate shown, then those that lead to its root.
     pub(crate) cert: Slot<Written<Text>>,
@@ -46,7 +47,7 @@ pub(crate) struct ServiceTls {
 pub(crate) enum ServiceTlsMode {
     /// None.
     Simple,
-    /// The one of `cert` and `key`.
+    /// The one of `cert` and `key`, or the identity's.
     Mutual,
 }
 

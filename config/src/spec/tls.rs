@@ -19,7 +19,9 @@ use super::{List, Slot, Written, notation::Text, scalar::Flag};
     expecting = "a map with `certificates`"
 )]
 pub(crate) struct ListenerTls {
-    /// Chosen by the name a client asks for: exact, then wildcard, then the first.
+    /// Chosen by the name a client asks for: exact, then wildcard, then the first. With `identity` it may be left out:
+    /// then that one is shown.
+    #[serde(default)]
     pub(crate) certificates: Slot<List<CertificateFiles, 1>>,
     /// The oldest version spoken.
     #[schemars(extend("default" = "1.2"))]
@@ -68,7 +70,7 @@ pub(crate) struct ClientAuth {
     /// What is asked of clients.
     #[schemars(extend("default" = "none"))]
     pub(crate) mode: Slot<ClientAuthMode>,
-    /// Files, PEM: the authorities that are believed.
+    /// Files, PEM: the authorities that are believed. With `identity` it may be left out: then the mesh's root is.
     pub(crate) ca: Slot<Files>,
     /// Files, PEM: lists of revoked certificates. Once there is one, each authority of a client's chain needs one that is
     /// not out of date.
@@ -130,8 +132,8 @@ pub(crate) enum ClientAuthMode {
     Request,
     /// A good certificate.
     Require,
-    /// Plaintext is served as well as TLS, and counted by where it comes from. With `ca`, who speaks TLS must show a good
-    /// certificate.
+    /// Plaintext is served as well as TLS, and counted by where it comes from. With `ca` or `identity`, who speaks TLS
+    /// must show a good certificate.
     Permissive,
 }
 

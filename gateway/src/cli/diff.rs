@@ -109,7 +109,7 @@ fn process(old: &Model, new: &Model) -> Vec<String> {
     let parts = |model: &Model| {
         serde_json::json!({
             "admin": json(&model.admin), "workers": json(&model.workers), "limits": json(&model.limits),
-            "drain": json(&model.drain), "accessLog": json(&model.access_log),
+            "drain": json(&model.drain), "accessLog": json(&model.access_log), "identity": json(&model.identity),
         })
     };
     let restart = |line: String| {

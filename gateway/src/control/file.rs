@@ -161,6 +161,12 @@ impl Watch {
         self.changed.notified().await;
     }
 
+    /// What to call when something has changed that this watch may not see.
+    #[must_use]
+    pub fn changes(&self) -> Arc<Notify> {
+        Arc::clone(&self.changed)
+    }
+
     /// Watches these files too, from now on. Where they are others than before, that counts as a change: they may have
     /// changed since they were read.
     pub fn follow(&mut self, named: BTreeSet<PathBuf>) {

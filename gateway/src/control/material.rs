@@ -8,12 +8,16 @@ mod load;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use sluice_config::{Model, defaults::CERTIFICATE_WARNING_DAYS, model::ServiceTls};
+use sluice_config::{
+    Model,
+    defaults::CERTIFICATE_WARNING_DAYS,
+    model::{CertificateFiles, Enrollment, ServiceTls},
+};
 use sluice_tls::material::{Authorities, Identity, Revocations};
 
 use crate::snapshot::Transports;
@@ -100,39 +104,55 @@ impl Materials {
             })
     }
 
-    /// Each listener's certificates and when each ends, in seconds since 1970.
-    pub(super) fn expiries<'m>(&'m self, model: &'m Model) -> impl Iterator<Item = (&'m str, &'m Path, i64)> {
-        model.listeners.iter().flat_map(|listener| {
-            let pairs = listener.tls.iter().flat_map(|tls| &tls.certificates);
-            pairs.filter_map(|pair| {
-                let key = (pair.cert.path.clone(), pair.key.path.clone());
-                let identity = self.identities.get(&key)?;
-                Some((
-                    listener.name.as_str(),
-                    pair.cert.path.as_path(),
-                    identity.not_after(),
-                ))
-            })
-        })
+    /// Each listener's certificates, and this process's own where something shows it (`-`), and when each ends, in seconds
+    /// since 1970.
+    pub(super) fn expiries(&self, model: &Model) -> Vec<(String, PathBuf, i64)> {
+        let listeners = model.listeners.iter().flat_map(|listener| {
+            let pairs = listener
+                .tls
+                .iter()
+                .flat_map(|tls| tls.certificates.iter().cloned());
+            pairs.map(|pair| (listener.name.as_str(), pair))
+        });
+        let own = model
+            .identity
+            .iter()
+            .map(|identity| ("-", identity.certificate()));
+        let all = listeners.chain(own).filter_map(|(listener, pair)| {
+            let ends = self.identity(&pair)?.not_after();
+            Some((listener.to_owned(), pair.cert.path, ends))
+        });
+        all.collect()
+    }
+
+    fn identity(&self, pair: &CertificateFiles) -> Option<&Arc<Identity>> {
+        self.identities
+            .get(&(pair.cert.path.clone(), pair.key.path.clone()))
     }
 
     /// What ends soon, with the place that names it.
     pub(crate) fn warnings(&self, model: &Model) -> Vec<String> {
         let now = now();
-        let pairs = model
+        let own = model.identity.as_ref().map(Enrollment::certificate);
+        let tls = model
             .listeners
             .iter()
             .filter_map(|listener| listener.tls.as_ref());
-        let pairs = pairs.flat_map(|tls| &tls.certificates);
-        let ends = pairs.filter_map(|pair| {
-            let key = (pair.cert.path.clone(), pair.key.path.clone());
-            let days = (self.identities.get(&key)?.not_after() - now) / SECONDS_OF_DAY;
-            (days < CERTIFICATE_WARNING_DAYS).then(|| {
+        let others = tls.flat_map(|tls| tls.certificates.iter().cloned());
+        let others = others.filter(|pair| Some(pair) != own.as_ref());
+        let ends = others.chain(own.clone()).filter_map(|pair| {
+            let identity = self.identity(&pair)?;
+            let left = identity.not_after() - now;
+            // One that lives for a day is renewed within it: it ends soon when that has failed.
+            let life = identity.not_after() - identity.not_before();
+            let soon = (CERTIFICATE_WARNING_DAYS * SECONDS_OF_DAY).min(life / 3);
+            (left < soon).then(|| {
                 let path = pair.cert.path.display();
-                format!(
-                    "{}: {path}: this certificate expires in {days} days",
-                    pair.cert.place
-                )
+                let left = match left / SECONDS_OF_DAY {
+                    0 => format!("{} minutes", left / 60),
+                    days => format!("{days} days"),
+                };
+                format!("{}: {path}: this certificate expires in {left}", pair.cert.place)
             })
         });
         ends.collect()
@@ -140,7 +160,7 @@ impl Materials {
 }
 
 /// Seconds since 1970: certificates hold by the time of day.
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }

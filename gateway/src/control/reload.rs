@@ -1,6 +1,6 @@
 //! A load of the configuration as a transaction: everything that can fail is done before anything goes live.
 //!
-//! Owns the steps from text to a [`Candidate`]. Refuses to publish: a candidate that is dropped has changed nothing.
+//! Owns the steps from text to a [`Candidate`], by way of a [`Text`] that is known to be right. Refuses to publish: a candidate that is dropped has changed nothing.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -19,6 +19,12 @@ use super::{
     upgrade::predecessor::Inherited,
 };
 use crate::access_log::Sink;
+
+/// A text that is right; whether what it names is there is not known yet.
+pub(super) struct Text {
+    sources: Vec<Source>,
+    pub(super) model: Model,
+}
 
 /// A configuration that is ready to go live.
 pub(super) struct Candidate {
@@ -55,18 +61,11 @@ impl Refusal {
     }
 }
 
-/// Loads and checks `sources` and the files they name, and gets from the system what is new against `running` and was not
-/// `inherited`. A file that is bad and was good in `before` stays as it was.
+/// Loads and checks `sources`.
 ///
 /// # Errors
-/// All that is wrong; what was bound or opened is given back.
-pub(super) fn prepare(
-    sources: Vec<Source>,
-    running: Option<&Model>,
-    before: &Materials,
-    workers: impl Fn(&Model) -> usize,
-    inherited: &Inherited,
-) -> Result<Candidate, Refusal> {
+/// All that is wrong with the text.
+pub(super) fn read(sources: Vec<Source>) -> Result<Text, Refusal> {
     let loaded = sluice_config::load(&sources);
     let model = loaded
         .model
@@ -74,6 +73,22 @@ pub(super) fn prepare(
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    Ok(Text { sources, model })
+}
+
+/// Loads the files that `text` names, and gets from the system what is new against `running` and was not `inherited`. A
+/// file that is bad and was good in `before` stays as it was.
+///
+/// # Errors
+/// All that is wrong; what was bound or opened is given back.
+pub(super) fn prepare(
+    text: Text,
+    running: Option<&Model>,
+    before: &Materials,
+    workers: impl Fn(&Model) -> usize,
+    inherited: &Inherited,
+) -> Result<Candidate, Refusal> {
+    let Text { sources, model } = text;
     for change in needs_restart(running, &model) {
         tracing::warn!("{change} is read at start only: restart to make the change work");
     }
@@ -186,6 +201,17 @@ mod tests {
              routes: [{{ name: all, rules: [{{ backends: [{{ service: one }}] }}] }}]\n\
              services: [{{ name: one, endpoints: [{{ address: \"one.example:80\" }}] }}]\n{more}"
         ))
+    }
+
+    /// From the text to a candidate, in one go.
+    fn prepare(
+        sources: Vec<Source>,
+        running: Option<&Model>,
+        before: &Materials,
+        workers: impl Fn(&Model) -> usize,
+        inherited: &Inherited,
+    ) -> Result<Candidate, Refusal> {
+        super::prepare(read(sources)?, running, before, workers, inherited)
     }
 
     fn free_port() -> u16 {

@@ -2,6 +2,7 @@
 //!
 //! Owns the way of a configuration from its files to the workers, and the end of the process. Refuses to wait.
 
+mod health;
 mod rotation;
 
 use std::{
@@ -18,14 +19,12 @@ use super::{
     fleet::Sockets,
     material::Materials,
     memory,
-    probe::{Answer, Fault, Learned},
-    reload::{Candidate, Refusal, names, open_sink, prepare},
+    reload::{Candidate, Refusal, names, open_sink, prepare, read},
 };
 use crate::{
-    metrics::CheckResult,
-    snapshot::{Service, compile},
+    snapshot::compile,
     status::{Phase, Reload, ReloadResult, Running},
-    worker::{Health, Message},
+    worker::Message,
 };
 use sluice_config::defaults::operations::{
     ACCESS_LOG_END_TIMEOUT, DNS_AWAITED, DNS_PUBLISH_DELAY, DRAIN_GRACE,
@@ -73,11 +72,20 @@ impl State {
         if cause == Cause::Files && self.refused.as_ref() == Some(&sources) {
             return;
         }
+        let text = match read(sources.clone()) {
+            Ok(text) => text,
+            Err(refusal) => {
+                self.refuse(&refusal);
+                self.refused = Some(sources);
+                return;
+            }
+        };
         let running = self.live.as_ref().map(|live| &*live.model);
         let workers = self.fleet.workers();
         let none = Materials::default();
         let before = self.live.as_ref().map_or(&none, |live| &live.materials);
-        match prepare(sources.clone(), running, before, |_| workers, &self.inherited) {
+        let wanted = text.model.identity.clone();
+        match prepare(text, running, before, |_| workers, &self.inherited) {
             Ok(candidate) => {
                 self.tell_kept(&candidate.materials);
                 self.await_names(candidate, Instant::now());
@@ -87,6 +95,9 @@ impl State {
                 match refusal {
                     // Tried again when one of the files changes, those of what runs among them.
                     Refusal::Material(bad) => {
+                        // It may be what an identity is to bring, which is new.
+                        let live = self.live.iter().filter_map(|live| live.model.identity.as_ref());
+                        self.enrollments.follow(live.chain(&wanted));
                         let live = self.live.iter().flat_map(|live| live.materials.files());
                         self.follow = Some(bad.files.into_iter().chain(live).collect());
                     }
@@ -227,10 +238,11 @@ impl State {
             .map_err(|error| Failure::Run(format!("cannot start a worker: {error}")))?;
         self.budget.set(live.model.limits.memory);
         self.probes.follow(&snapshot.services);
+        self.enrollments.follow(&live.model.identity);
         self.count_endpoints(&snapshot.services);
         for (listener, file, ends) in live.materials.expiries(&live.model) {
             self.registry
-                .certificate(listener, &file.to_string_lossy())
+                .certificate(&listener, &file.to_string_lossy())
                 .of(0)
                 .set(ends);
         }
@@ -259,53 +271,6 @@ impl State {
         }
     }
 
-    /// Takes in what a health check found.
-    pub(super) fn learn_health(&mut self, answer: &Answer) {
-        let learned = self.probes.learn(answer);
-        if learned == Learned::Nothing {
-            return;
-        }
-        let series = self.registry.endpoints(&answer.service);
-        let metrics = series.of(0);
-        let result = answer.outcome.as_ref().err();
-        metrics.count(result.map_or(CheckResult::Passed, Fault::result));
-        let Learned::Changed { up } = learned else {
-            return;
-        };
-        let (service, endpoint) = (answer.service.as_str(), answer.address);
-        match result {
-            Some(fault) => {
-                metrics.healthy.dec();
-                metrics.unhealthy.inc();
-                tracing::warn!(service, %endpoint, reason = %fault, "an endpoint is down by its health checks");
-            }
-            None => {
-                metrics.healthy.inc();
-                metrics.unhealthy.dec();
-                tracing::info!(service, %endpoint, "an endpoint is up again by its health checks");
-            }
-        }
-        let health = Health {
-            service: service.into(),
-            address: endpoint,
-            up,
-        };
-        self.fleet.tell(|| Message::Health(health.clone()));
-    }
-
-    /// Counts the endpoints of what runs; of services that have left none.
-    fn count_endpoints(&self, services: &[Service]) {
-        let names = services.iter().map(|service| service.settings.name.as_str());
-        self.registry.forget_endpoints();
-        for (name, service) in names.zip(services) {
-            let up = service.endpoints.iter().filter(|endpoint| endpoint.up).count();
-            let series = self.registry.endpoints(name);
-            let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-            series.of(0).healthy.set(count(up));
-            series.of(0).unhealthy.set(count(service.endpoints.len() - up));
-        }
-    }
-
     /// Begins to end, if that has not begun: no new connections, and what runs has its time. `failure` is what makes
     /// it end, if it is not wanted.
     pub(super) fn drain(&mut self, failure: Option<String>) {
@@ -330,6 +295,7 @@ impl State {
         self.stale_since = None;
         // Workers that drain hear no more of it.
         self.probes.follow(&[]);
+        self.enrollments.follow(None);
         let until = Instant::now() + timeout;
         let ended = self.fleet.drain(until, kept);
         self.draining = Some(Draining {

@@ -188,6 +188,10 @@ pub struct ControlMetrics {
     pub certificates_applied: Counter,
     /// Such changes that were bad, so that what was before stays.
     pub certificates_rejected: Counter,
+    /// Certificates that the authority of the mesh gave this process.
+    pub identity_renewed: Counter,
+    /// Attempts to get one that failed.
+    pub identity_failed: Counter,
     /// DNS look-ups that failed.
     pub dns_failures: Counter,
     /// Memory of the process that is in RAM, in bytes.

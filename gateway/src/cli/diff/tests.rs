@@ -131,6 +131,18 @@ fn no_gateway_to_ask_is_a_failure_at_run_time() {
 }
 
 #[test]
+fn an_identity_is_compared_field_by_field() {
+    let with = |identity: &str| model(&format!("{OLD}{identity}"));
+    let old = with("identity: { authority: 'ca.example:8600', token: join.token }\n");
+    let new = with("identity: { authority: 'ca.example:8601', ttl: 1h }\n");
+    assert_eq!(
+        diff(&old, &new),
+        "process\n  ~ identity.authority: ca.example:8600 -> ca.example:8601\n  ~ identity.token: join.token -> none\n  \
+         ~ identity.ttl: 86400000 -> 3600000\n"
+    );
+}
+
+#[test]
 fn policies_are_compared_by_name_and_place() {
     let with = |policies: &str| model(&format!("{OLD}{policies}"));
     let old = with(

@@ -39,6 +39,14 @@ pub(super) fn tls(page: &mut Page<'_>, tables: &Tables, control: &ControlMetrics
             (vec![("result", "applied")], control.certificates_applied.get()),
             (vec![("result", "rejected")], control.certificates_rejected.get()),
         ],
+    )?;
+    page.counters(
+        "sluice_identity_renewals_total",
+        "Certificates asked for of the mesh's authority while this process runs, by result.",
+        [
+            (vec![("result", "renewed")], control.identity_renewed.get()),
+            (vec![("result", "failed")], control.identity_failed.get()),
+        ],
     )
 }
 
