@@ -2,17 +2,28 @@
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path};
+    use std::{
+        fs,
+        path::{Path, PathBuf},
+    };
 
     use sluice_config::{Source, load};
+
+    /// The YAML files in a folder and those below it.
+    fn files(folder: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let (folders, here): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+        let is_yaml = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "yaml");
+        let below = folders.iter().flat_map(|folder| files(folder));
+        here.into_iter().filter(is_yaml).chain(below).collect()
+    }
 
     #[test]
     fn every_example_loads_without_a_problem_or_a_warning() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
         let mut names = Vec::new();
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        for path in files(&folder) {
+            let name = path.strip_prefix(&folder).unwrap().display().to_string();
             let source = Source {
                 name: name.clone(),
                 text: fs::read_to_string(&path).unwrap(),
@@ -38,6 +49,8 @@ mod tests {
                 "headers-and-redirects.yaml",
                 "health-checks.yaml",
                 "minimal.yaml",
+                "mtls-pair/host-a.yaml",
+                "mtls-pair/host-b.yaml",
                 "policies.yaml",
                 "sidecar.yaml",
                 "tls.yaml"

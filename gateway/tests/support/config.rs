@@ -36,11 +36,15 @@ pub struct Config {
 impl Port {
     /// A free port of the loopback.
     pub fn free() -> Self {
+        Self::at(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// This one, where nobody else has it.
+    pub fn at(wanted: SocketAddr) -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket.set_reuse_address(true).expect("SO_REUSEADDR");
         socket.set_reuse_port(true).expect("SO_REUSEPORT");
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        socket.bind(&any.into()).expect("a free port");
+        socket.bind(&wanted.into()).expect("a free port");
         let address = socket.local_addr().expect("a bound socket has an address");
         Self {
             address: address.as_socket().expect("an IPv4 address"),

@@ -17,6 +17,7 @@ pub mod load;
 pub mod mesh;
 pub mod message;
 pub mod metrics;
+pub mod namespace;
 pub mod origin;
 pub mod output;
 pub mod secure;
