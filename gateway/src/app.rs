@@ -7,7 +7,7 @@ use std::{io, net::SocketAddr, num::NonZeroU16, os::fd::OwnedFd, path::PathBuf};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sluice_config::Model;
-use sluice_io::DriverChoice;
+use sluice_io::{DriverChoice, startup};
 use tokio::{net::TcpListener, runtime};
 
 use crate::{
@@ -118,7 +118,12 @@ fn serve(options: Options, inherited: Option<Sockets>, on_live: impl FnOnce(&Mod
             .map_err(|error| Failure::Run(format!("admin: cannot listen on {bind}: {error}")))?;
         control.share_admin(bind, again);
         tokio::spawn(serve_admin(listener, view, is_successor));
-        control.run(on_live).await
+        control
+            .run(|model| {
+                on_live(model);
+                startup::release_code();
+            })
+            .await
     });
     // Look-ups under way are not waited for.
     runtime.shutdown_background();

@@ -30,6 +30,7 @@ mod pool;
 mod ring;
 mod runtime;
 mod sending;
+pub mod startup;
 mod stream;
 mod sys;
 mod timer;

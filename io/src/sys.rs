@@ -25,6 +25,14 @@ pub(crate) fn return_free_memory() {
     unsafe { libmimalloc_sys::mi_collect(false) }
 }
 
+/// Takes `length` bytes of this program's code, from `start`, out of memory; they are read from its file again when they
+/// are needed.
+pub(crate) fn unmap_clean(start: usize, length: usize) {
+    // SAFETY: the range is a private, read-only mapping of the program's file, as /proc/self/maps tells, so no page of it
+    // differs from the file, and what is touched again is the same. An error changes nothing.
+    unsafe { libc::madvise(start as *mut libc::c_void, length, libc::MADV_DONTNEED) };
+}
+
 /// A non-blocking eventfd.
 pub(crate) fn event() -> io::Result<File> {
     // SAFETY: eventfd takes no pointers.
