@@ -1,29 +1,72 @@
-//! A plain HTTP/1.1 client: one request at a time over a connection that is kept, every answer looked at.
+//! An HTTP/1.1 client, over TLS too: one request at a time over a connection that is kept, every answer looked at.
 
 use std::{
+    fs,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
+    path::Path,
+    sync::Arc,
     time::Duration,
 };
 
-use crate::error::{BenchError, while_doing};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    crypto::aws_lc_rs::default_provider,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
+
+use crate::error::{BenchError, about, while_doing};
 
 /// A connection to a peer.
 pub(crate) struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     address: SocketAddr,
     received: Vec<u8>,
 }
 
+trait Stream: Read + Write {}
+
+impl<S: Read + Write> Stream for S {}
+
+/// How clients speak TLS.
+#[derive(Clone)]
+pub(crate) struct Tls(Arc<ClientConfig>);
+
+impl Tls {
+    /// Believes the authority whose certificate is in this file.
+    pub(crate) fn believing(authority: &Path) -> Result<Self, BenchError> {
+        let wrong = |error: &dyn std::fmt::Display| BenchError::Usage(format!("no TLS: {error}"));
+        let pem = fs::read(authority).map_err(about(authority))?;
+        let root = CertificateDer::from_pem_slice(&pem).map_err(|error| wrong(&error))?;
+        let mut roots = RootCertStore::empty();
+        roots.add(root).map_err(|error| wrong(&error))?;
+        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| wrong(&error))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self(Arc::new(config)))
+    }
+}
+
 impl Client {
-    /// Connects.
-    pub(crate) fn connect(address: SocketAddr) -> Result<Self, BenchError> {
+    /// Connects, over TLS if it is told how.
+    pub(crate) fn connect(address: SocketAddr, tls: Option<&Tls>) -> Result<Self, BenchError> {
         let doing = || format!("connecting to {address}");
         let stream = TcpStream::connect(address).map_err(while_doing(doing()))?;
         stream
             .set_read_timeout(Some(TIMEOUT))
             .map_err(while_doing(doing()))?;
         stream.set_nodelay(true).map_err(while_doing(doing()))?;
+        let stream: Box<dyn Stream> = match tls {
+            None => Box::new(stream),
+            Some(Tls(config)) => {
+                let name = "localhost".try_into().expect("a DNS name");
+                let connection = ClientConnection::new(Arc::clone(config), name)
+                    .map_err(|error| BenchError::Usage(format!("{}: {error}", doing())))?;
+                Box::new(StreamOwned::new(connection, stream))
+            }
+        };
         Ok(Self {
             stream,
             address,

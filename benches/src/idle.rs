@@ -2,13 +2,21 @@
 
 use std::net::SocketAddr;
 
-use crate::{client::Client, error::BenchError, origin::BODY_BYTES};
+use crate::{
+    client::{Client, Tls},
+    error::BenchError,
+    origin::BODY_BYTES,
+};
 
 /// Opens `count` connections one after the other and has one answer on each. They rest until this is dropped.
-pub(crate) fn connect(address: SocketAddr, count: usize) -> Result<Vec<Client>, BenchError> {
+pub(crate) fn connect(
+    address: SocketAddr,
+    count: usize,
+    tls: Option<&Tls>,
+) -> Result<Vec<Client>, BenchError> {
     (0..count)
         .map(|_| {
-            let mut client = Client::connect(address)?;
+            let mut client = Client::connect(address, tls)?;
             client.ask(REQUEST, BODY_BYTES)?;
             Ok(client)
         })

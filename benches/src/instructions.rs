@@ -81,7 +81,7 @@ fn count(sluice: &Path, requests: u64, folder: &Path, ports: &mut Ports) -> Resu
     let valgrind = find("valgrind").ok_or_else(missing)?;
     let mut gateway = Process::start("sluice", ALL_CORES, &valgrind, arguments, folder)?;
     gateway.wait_until_it_listens(listen, PATIENCE)?;
-    let mut client = Client::connect(listen)?;
+    let mut client = Client::connect(listen, None)?;
     for _ in 0..requests {
         client.ask(REQUEST, BODY_BYTES)?;
     }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::{
     PeersArguments,
+    client::Tls,
     error::{BenchError, about},
     idle,
     load::{Seen, Times, Wrk, at_rate, handshakes},
@@ -16,7 +17,7 @@ use crate::{
     peers::{self, Build, Peer, Place, Ports, Running, is_wanted, target_folder},
     process::{self, Process},
     report::{self, PeerResult, Report, Sample, ScenarioResult},
-    scenario::{self, Handshake, Kind, Load, Scenario},
+    scenario::{self, Handshake, Kind, Load, Scenario, Security},
 };
 
 /// Makes what is needed, then measures in namespaces of its own.
@@ -356,12 +357,15 @@ fn rest(
 ) -> Result<Sample, BenchError> {
     let running = peer.start(scenario, place)?;
     sleep(SETTLE);
+    let tls = (scenario.security == Security::Tls)
+        .then(|| Tls::believing(&place.material.authority))
+        .transpose()?;
     // The first request builds what all others share: pools, tables, the allocator's first pages.
     let first = (connections > 0)
-        .then(|| idle::connect(running.address, FIRST))
+        .then(|| idle::connect(running.address, FIRST, tls.as_ref()))
         .transpose()?;
     let before = running.pss_bytes()?;
-    let clients = idle::connect(running.address, connections)?;
+    let clients = idle::connect(running.address, connections, tls.as_ref())?;
     let after = running.pss_bytes()?;
     let each = (after as f64 - before as f64) / connections as f64;
     drop((first, clients));

@@ -261,7 +261,8 @@ pub(crate) fn sum<'d>(parts: impl Iterator<Item = &'d [u8]>) -> [u8; 32] {
 }
 
 /// Seconds, as people say them.
-struct Span(i64);
+#[derive(Debug, Clone, Copy)]
+pub struct Span(pub i64);
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -18,7 +18,7 @@ use sluice_config::{
     defaults::CERTIFICATE_WARNING_DAYS,
     model::{CertificateFiles, Enrollment, ServiceTls},
 };
-use sluice_tls::material::{Authorities, Identity, Revocations};
+use sluice_tls::material::{Authorities, Identity, Revocations, Span};
 
 use crate::snapshot::Transports;
 
@@ -143,15 +143,13 @@ impl Materials {
         let ends = others.chain(own.clone()).filter_map(|pair| {
             let identity = self.identity(&pair)?;
             let left = identity.not_after() - now;
-            // One that lives for a day is renewed within it: it ends soon when that has failed.
+            // The own one is renewed by itself at two thirds of its life: it ends soon when that has failed.
             let life = identity.not_after() - identity.not_before();
-            let soon = (CERTIFICATE_WARNING_DAYS * SECONDS_OF_DAY).min(life / 3);
-            (left < soon).then(|| {
+            let renewed = (Some(&pair) == own.as_ref()).then_some(life / 3);
+            let soon = CERTIFICATE_WARNING_DAYS * SECONDS_OF_DAY;
+            (left < renewed.unwrap_or(soon)).then(|| {
                 let path = pair.cert.path.display();
-                let left = match left / SECONDS_OF_DAY {
-                    0 => format!("{} minutes", left / 60),
-                    days => format!("{days} days"),
-                };
+                let left = Span(left);
                 format!("{}: {path}: this certificate expires in {left}", pair.cert.place)
             })
         });
