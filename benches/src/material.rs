@@ -2,12 +2,13 @@
 
 use std::{
     fs,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
 };
 
 use rcgen::{
-    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    SanType,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType,
 };
 
 use crate::error::{BenchError, about};
@@ -17,7 +18,7 @@ use crate::error::{BenchError, about};
 pub(crate) struct Material {
     /// The authority's certificate.
     pub(crate) authority: PathBuf,
-    /// For `localhost`.
+    /// For `localhost` and 127.0.0.1.
     pub(crate) server: Pair,
     /// For `spiffe://bench/ns/default/sa/client`.
     pub(crate) client: Pair,
@@ -43,9 +44,11 @@ impl Material {
         let certificate = params.self_signed(&key).map_err(wrong)?;
         let authority = write(folder, "authority.crt", &certificate.pem())?;
         let issuer = Issuer::new(params, key);
-        let issue = |name: &str, of: SanType, usage: ExtendedKeyUsagePurpose| {
+        let issue = |name: &str, of: Vec<SanType>, usage: ExtendedKeyUsagePurpose| {
             let mut params = CertificateParams::default();
-            params.subject_alt_names = vec![of];
+            // With the authority's own name OpenSSL takes it for self-signed.
+            params.distinguished_name.push(DnType::CommonName, name);
+            params.subject_alt_names = of;
             params.extended_key_usages = vec![usage];
             params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
             let key = KeyPair::generate().map_err(wrong)?;
@@ -58,11 +61,12 @@ impl Material {
             })
         };
         let host = SanType::DnsName("localhost".try_into().map_err(wrong)?);
+        let address = SanType::IpAddress(Ipv4Addr::LOCALHOST.into());
         let workload = SanType::URI("spiffe://bench/ns/default/sa/client".try_into().map_err(wrong)?);
         Ok(Self {
             authority,
-            server: issue("server", host, ExtendedKeyUsagePurpose::ServerAuth)?,
-            client: issue("client", workload, ExtendedKeyUsagePurpose::ClientAuth)?,
+            server: issue("server", vec![host, address], ExtendedKeyUsagePurpose::ServerAuth)?,
+            client: issue("client", vec![workload], ExtendedKeyUsagePurpose::ClientAuth)?,
         })
     }
 }
