@@ -168,7 +168,11 @@ impl Ring {
             return Poll::Ready(end.map_err(io::Error::from_raw_os_error));
         }
         if socket.hangup {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(
+                socket
+                    .reset
+                    .map_or(Ok(()), |code| Err(io::Error::from_raw_os_error(code))),
+            );
         }
         socket.reader.wait(cx);
         if socket.may_receive() {

@@ -111,7 +111,7 @@ impl Ring {
             (outcome, buffer) => {
                 buffer.into_iter().for_each(|buffer| self.pool.give(buffer));
                 match outcome {
-                    Ok(_) => socket.end = Some(Ok(())),
+                    Ok(_) => socket.end = Some(socket.reset.map_or(Ok(()), Err)),
                     // Out of buffers, or cancelled for its limit, or told to try again: all go on below.
                     Err(libc::ENOBUFS) => self.buffers.run_short(),
                     Err(libc::ECANCELED | libc::EAGAIN | libc::EINTR) => {}
@@ -179,6 +179,9 @@ impl Ring {
         let socket = &mut self.sockets[key];
         socket.hangup_armed = false;
         socket.hangup |= result.is_ok();
+        if socket.hangup {
+            socket.reset = socket.reset.or_else(|| sys::take_error(&socket.fd));
+        }
         socket.reader.wake();
     }
 }

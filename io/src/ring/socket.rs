@@ -31,6 +31,8 @@ pub(super) struct Socket {
     /// The peer's FIN or RST was seen beside the receiving.
     pub(super) hangup: bool,
     pub(super) hangup_armed: bool,
+    /// What it was seen to be, if no FIN; the socket then no longer says it itself.
+    pub(super) reset: Option<i32>,
     /// Its task takes bytes out of the kernel itself.
     pub(super) by_hand: bool,
     pub(super) readable_armed: bool,
@@ -77,6 +79,7 @@ impl Socket {
             end: None,
             hangup: false,
             hangup_armed: false,
+            reset: None,
             by_hand: false,
             readable_armed: false,
             writable_armed: false,

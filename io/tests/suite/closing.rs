@@ -5,7 +5,9 @@ use std::io::ErrorKind;
 
 use sluice_io::{Io, SocketOptions, TcpStream};
 
-use crate::harness::{both, listener, pair, pair_with, pattern, read_all, read_exactly, settled};
+use crate::harness::{
+    both, both_of_our_own, listener, pair, pair_with, pattern, read_all, read_exactly, settled,
+};
 
 #[test]
 fn a_half_closed_connection_still_carries_the_answer() {
@@ -114,6 +116,29 @@ fn the_end_is_seen_behind_more_than_the_limit() {
         assert!(read_all(&mut server).await == pattern(100_000));
         drop(server);
         settled(&io, |counts| counts.tasks == 0).await;
+    });
+}
+
+#[test]
+fn a_reset_is_told_behind_more_than_the_limit() {
+    both_of_our_own(|io| async move {
+        let options = SocketOptions {
+            receive_limit: 1000,
+            ..SocketOptions::default()
+        };
+        let (mut server, mut client) = pair_with(&io, &options).await;
+        client.write(&pattern(100_000));
+        client.flush().await.unwrap();
+        // Until it reads no more by itself.
+        server.more().await.unwrap();
+        io.spawn(async move {
+            client.abort();
+        });
+        assert!(poll_fn(|cx| server.poll_closed(cx)).await.is_err());
+        while let Ok(count @ 1..) = poll_fn(|cx| server.poll_more(cx)).await {
+            assert!(count <= 100_000);
+        }
+        assert!(server.more().await.is_err());
     });
 }
 
