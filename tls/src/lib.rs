@@ -10,6 +10,7 @@
 
 mod certificate;
 mod client;
+mod client_hello;
 pub mod control;
 mod failure;
 pub mod material;
@@ -20,6 +21,7 @@ mod stream;
 mod verifier;
 
 pub use client::{ClientContext, ClientSettings, Expected};
+pub use client_hello::{BadHello, ClientHello, HelloReader};
 pub use failure::{Failure, Reason};
 pub use peer::Peer;
 pub use server::{Clients, ServerContext, ServerSettings, WrongSettings};
