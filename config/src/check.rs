@@ -12,6 +12,7 @@ mod lint;
 mod listener;
 mod matching;
 mod names;
+mod passthrough;
 mod policy;
 mod process;
 mod retry;
@@ -28,6 +29,7 @@ use crate::{
     tree::{Content, NodeId, Tree},
 };
 use names::Names;
+use passthrough::Passing;
 
 /// Checks all documents as one configuration. Gives `None` where
 /// there is a problem in `findings`, or no document.
@@ -41,6 +43,7 @@ pub(crate) fn check(documents: &[(NodeId, Document)], tree: &Tree, findings: &mu
         routes: Names::default(),
         services: Names::default(),
         identity: None,
+        passing: Passing::default(),
         findings,
     };
     checker.index(documents);
@@ -64,6 +67,7 @@ struct Checker<'c> {
     /// What `identity` gives to those who name no files; for one that is wrong it stands in all the same, as what is wrong
     /// with it was reported.
     identity: Option<Own>,
+    passing: Passing,
 }
 
 /// The files of the process's own identity.
@@ -99,6 +103,7 @@ impl Checker<'_> {
         self.listeners = listeners;
         self.routes = routes;
         self.services = services;
+        self.passing = Passing::new(documents);
     }
 
     fn model(&mut self, documents: &[(NodeId, Document)]) -> Option<Model> {

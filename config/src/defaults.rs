@@ -89,6 +89,9 @@ pub const TLS_HANDSHAKE_TIMEOUT: Millis = Millis::literal(10_000);
 /// Most bytes of a client's side of a handshake: a certificate chain of ten large certificates, and what rustls takes for
 /// one message.
 pub const TLS_HANDSHAKE_BYTES_MAX: usize = 64 * 1024;
+/// Most bytes of a hello that is read to be passed on, with the headers of its records: one record as large as records may
+/// be (RFC 8446 5.1), ten times what clients with post-quantum keys send.
+pub const TLS_HELLO_BYTES_MAX: usize = 5 + 16 * 1024;
 /// The oldest version: 1.3 where both can, 1.2 for clients that cannot; older ones are broken (RFC 8996).
 pub const TLS_MIN_VERSION: TlsVersion = TlsVersion::V12;
 /// Key exchange: first what a recording of today's traffic does not open to tomorrow's quantum computer, as browsers and
@@ -194,6 +197,9 @@ pub const HEALTH_STATUSES: StatusRange = StatusRange::literal(200, 299);
 /// Largest body of an idempotent request kept without a retry policy, in bytes, so that it survives a kept
 /// connection that the backend had just closed: what a request may buffer anyway.
 pub const REPLAY_BYTES_MAX: u64 = 64 * 1024;
+/// Endpoints tried for one connection that is passed on, each once: HAProxy's three with `redispatch`; with the default of
+/// `connect` they take 9 s together, and clients seldom wait longer.
+pub const PASSTHROUGH_ATTEMPTS: usize = 3;
 /// Interim responses of one request passed on: 100, a few 103; a backend that sends more is broken.
 pub const INTERIM_RESPONSES_MAX: u32 = 16;
 /// How long the rest of a request is read whose answer is already written, to save its connection.

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use enrollment::Enrollment;
 pub use health::{Check, Health, StatusRange};
 pub use identity::{Glob, ServiceAccount, SpiffeId, SpiffePattern};
-pub use listener::{Listener, PathPolicy};
+pub use listener::{Listener, PathPolicy, Protocol};
 pub use matching::{FieldMatch, Match, PathMatch, Peer, StringMatch};
 pub use path_pattern::PathPattern;
 pub use policy::{Condition, Criteria, Operation, Policy, PolicyAction, PolicyTarget, Source};

@@ -8,6 +8,7 @@ use crate::model::{
     StringMatch, Workers,
 };
 
+mod passthrough;
 mod schema;
 
 const BROKEN: &str = include_str!("tests/broken.yaml");

@@ -51,6 +51,7 @@ mod tests {
                 "minimal.yaml",
                 "mtls-pair/host-a.yaml",
                 "mtls-pair/host-b.yaml",
+                "passthrough.yaml",
                 "policies.yaml",
                 "sidecar.yaml",
                 "tls.yaml"

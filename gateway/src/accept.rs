@@ -13,7 +13,7 @@ use sluice_io::TcpListener;
 use greeting::Greeting;
 
 use crate::{
-    downstream::{Entrance, h1},
+    downstream::{Entrance, h1, tcp},
     exchange::Context,
     metrics::{ListenerMetrics, PerWorker},
 };
@@ -96,6 +96,9 @@ fn open(
     let listener = live.listener();
     let (context, entrance) = (Rc::clone(context), Rc::clone(entrance));
     let io = context.io.clone();
+    if listener.settings.protocol.is_passthrough() {
+        return io.spawn(tcp::serve(context, &entrance, stream, peer, admitted));
+    }
     match (&listener.settings.tls, &listener.tls) {
         (None, _) => io.spawn(h1::serve(context, entrance, stream.into(), peer, admitted)),
         (Some(_), Some(tls)) => {

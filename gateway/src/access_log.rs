@@ -1,4 +1,4 @@
-//! The access log: one JSON line for each request.
+//! The access log: one JSON line for each request, and for each connection that is passed on.
 //!
 //! Owns what a line holds ([`Entry`]), the worker's side ([`Log`]) and the writing thread ([`Writer`]). Refuses to
 //! block a worker: a line that cannot be handed on is dropped and counted.
@@ -18,10 +18,11 @@ use sluice_tls::Peer;
 
 pub use writer::{Sink, Writer};
 
-/// What is told of one request. Bytes of clients are written as JSON strings, what is not UTF-8 replaced.
+/// What is told of one request, or of a connection that was passed on. Bytes of clients are written as JSON strings, what is
+/// not UTF-8 replaced.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry<'a> {
-    /// When the request ended.
+    /// When it ended.
     pub time: SystemTime,
     /// The listener it came by.
     pub listener: &'a str,
@@ -33,6 +34,37 @@ pub struct Entry<'a> {
     pub service: Option<&'a str>,
     /// The endpoint the last try went to.
     pub endpoint: Option<SocketAddr>,
+    /// The server name of the client's TLS hello.
+    pub sni: Option<&'a str>,
+    /// `HTTP/1.1` and the like; of a connection that was passed on `tls` or `tcp`.
+    pub protocol: &'static str,
+    /// The request, unless it is a connection that was passed on.
+    pub request: Option<Request<'a>>,
+    /// Why the gateway answered by itself, or cut the answer; or why the connection ended, unless both sides closed.
+    pub reason: Option<Reason<'a>>,
+    /// Policies that audit it, or run dry and would have let it pass or denied it.
+    pub policies: &'a [Noted<'a>],
+    /// From the end of the request's head, or from accept, to its end.
+    pub duration: Duration,
+    /// From the pick of the last endpoint to the end of its response's head, or to the connection to it.
+    pub upstream: Option<Duration>,
+    /// Tries sent; endpoints tried.
+    pub attempts: u32,
+    /// Bytes from the client, of a request head and body.
+    pub bytes_received: u64,
+    /// Bytes to the client, of a response head and body.
+    pub bytes_sent: u64,
+    /// The client's address that is believed (behind trusted proxies not the peer's).
+    pub client: IpAddr,
+    /// The other end of the connection.
+    pub peer: SocketAddr,
+    /// Whom the certificate it has shown names.
+    pub identity: Option<&'a Peer>,
+}
+
+/// What only a request has.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
     /// As received.
     pub method: &'a [u8],
     /// As received, or the target's authority.
@@ -41,34 +73,12 @@ pub struct Entry<'a> {
     pub path: &'a [u8],
     /// Sent to the client; `None`: it went away before.
     pub status: Option<u16>,
-    /// Why the gateway answered by itself, or cut the answer.
-    pub reason: Option<Reason<'a>>,
-    /// Policies that audit it, or run dry and would have let it pass or denied it.
-    pub policies: &'a [Noted<'a>],
-    /// From the end of the request's head to the end of its response.
-    pub duration: Duration,
-    /// From the pick of the last endpoint to the end of its response's head.
-    pub upstream: Option<Duration>,
-    /// Tries sent.
-    pub attempts: u32,
     /// Why there was no further try, where the rule asked for one.
     pub retry: Option<RetryOutcome>,
-    /// Bytes of the request, head and body.
-    pub bytes_received: u64,
-    /// Bytes of the response, head and body.
-    pub bytes_sent: u64,
-    /// The client's address that is believed (behind trusted proxies not the peer's).
-    pub client: IpAddr,
-    /// The other end of the connection.
-    pub peer: SocketAddr,
-    /// Whom the certificate it has shown names.
-    pub identity: Option<&'a Peer>,
     /// `x-request-id`.
-    pub request_id: &'a [u8],
+    pub id: &'a [u8],
     /// `user-agent`.
     pub user_agent: Option<&'a [u8]>,
-    /// `HTTP/1.1` and the like.
-    pub protocol: &'static str,
 }
 
 /// A reason of the table of failures, such as `no_route` or `bad_request:obs_fold`.

@@ -16,14 +16,15 @@ pub struct Answer {
     pub close: bool,
 }
 
-/// What to answer; `None` where nobody is left to read an answer.
+/// What to answer; `None` where nobody would read an answer.
 #[must_use]
 pub const fn to(failure: Failure) -> Option<Answer> {
     let (status, text, close) = match failure {
         Failure::BadRequest { status, .. } => (status, bad_request_text(status), true),
         Failure::BodyTooLarge => (413, "the request body is too large\n", true),
         Failure::ClientTimeout => (408, "the request took too long to arrive\n", true),
-        Failure::ClientGone => return None,
+        // Nobody reads, or what is spoken is not HTTP.
+        Failure::ClientGone | Failure::BadHello(_) | Failure::IdleTimeout => return None,
         // RFC 9110 15.5.20: on a connection of its own it would be served.
         Failure::Misdirected => (421, "this host is not served on this connection\n", false),
         Failure::NoRoute => (404, "no route takes this request\n", false),

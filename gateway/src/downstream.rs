@@ -3,6 +3,7 @@
 //! Owns what a connection knows of the listener it came by ([`Entrance`]) and the sessions of each protocol.
 
 pub mod h1;
+pub mod tcp;
 
 use std::{
     cell::{Cell, RefCell},

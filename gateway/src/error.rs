@@ -17,6 +17,9 @@ pub enum Failure {
         /// Which rule, one of `http::RULES`.
         rule: &'static str,
     },
+    /// What should be the hello of TLS that is passed on is none.
+    #[error("bad hello: {0}")]
+    BadHello(&'static str),
     /// The body is larger than the listener allows.
     #[error("body too large")]
     BodyTooLarge,
@@ -56,6 +59,9 @@ pub enum Failure {
     /// The `backend` timeout of the last try passed, or its body stalled.
     #[error("backend timeout")]
     BackendTimeout,
+    /// A connection that is passed on moved no byte either way for too long.
+    #[error("idle timeout")]
+    IdleTimeout,
     /// A fault of the gateway itself: what served the request panicked.
     #[error("internal fault")]
     Internal,
@@ -78,6 +84,7 @@ impl Failure {
     pub const fn side(self) -> Side {
         match self {
             Self::BadRequest { .. }
+            | Self::BadHello(_)
             | Self::BodyTooLarge
             | Self::ClientTimeout
             | Self::ClientGone
@@ -87,6 +94,7 @@ impl Failure {
             | Self::NoEndpoint
             | Self::Overloaded
             | Self::RequestTimeout
+            | Self::IdleTimeout
             | Self::Internal => Side::Gateway,
             Self::ConnectFailed | Self::UpstreamProtocol(_) | Self::UpstreamReset | Self::BackendTimeout => {
                 Side::Upstream
@@ -104,6 +112,7 @@ impl Failure {
                 rule,
             } => ("head_too_large", Some(rule)),
             Self::BadRequest { rule, .. } => ("bad_request", Some(rule)),
+            Self::BadHello(rule) => ("bad_hello", Some(rule)),
             Self::BodyTooLarge => ("body_too_large", None),
             Self::ClientTimeout => ("client_timeout", None),
             Self::ClientGone => ("client_gone", None),
@@ -117,6 +126,7 @@ impl Failure {
             Self::UpstreamReset => ("upstream_reset", None),
             Self::RequestTimeout => ("request_timeout", None),
             Self::BackendTimeout => ("backend_timeout", None),
+            Self::IdleTimeout => ("idle_timeout", None),
             Self::Internal => ("internal", None),
         }
     }

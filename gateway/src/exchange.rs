@@ -12,6 +12,7 @@ mod current;
 mod deliver;
 mod heads;
 mod own;
+mod passthrough;
 mod plan;
 mod retries;
 mod tunnel;
@@ -26,10 +27,12 @@ pub use client::{Client, Elapsed, Next, Watchdog};
 pub use context::Context;
 pub use current::Current;
 pub use heads::Heads;
+pub use passthrough::{Connection, pass_on};
 
 use account::Account;
 use attempt::Try;
 use client::{Stall, earlier};
+use current::Turns;
 use plan::Plan;
 use retries::{Again, Retries};
 use upload::Upload;
@@ -37,7 +40,7 @@ use upload::Upload;
 use crate::{
     answer,
     error::Failure,
-    snapshot::{Action, Rule, Split},
+    snapshot::{Action, Backend, Rule, Split},
     upstream::{Pick, Service},
 };
 
@@ -82,6 +85,22 @@ pub async fn refuse(
         .account
         .close(context, exchange.client, &exchange.heads.request);
     next
+}
+
+/// The next share of a split, or the one that a client with this hash is tied to.
+fn choose<'s>(
+    context: &Context,
+    split: &'s Split,
+    tied: Option<u64>,
+    turns: &Turns,
+) -> Result<&'s Backend, Failure> {
+    let picked = match tied {
+        Some(hash) => split::sticky_pick(&split.weights, &split.keys, hash),
+        None => turns.split(),
+    };
+    let share = &split.backends[picked.ok_or(Failure::NoEndpoint)?];
+    share.picks.of(context.worker).inc();
+    Ok(share)
 }
 
 impl<'a> Exchange<'a> {
@@ -155,21 +174,10 @@ impl<'a> Exchange<'a> {
     }
 
     /// Which share of the split takes it: always the same for a client that is tied, in turn for others.
-    fn choose(
-        &self,
-        split: &'a Split,
-        sticky: Option<&Sticky>,
-        rule: usize,
-    ) -> Result<&'a crate::snapshot::Backend, Failure> {
+    fn choose(&self, split: &'a Split, sticky: Option<&Sticky>, rule: usize) -> Result<&'a Backend, Failure> {
         let client = self.account.forwarded.client();
         let tied = sticky.and_then(|sticky| plan::sticky_hash(sticky, &self.heads.request, client));
-        let picked = match tied {
-            Some(hash) => split::sticky_pick(&split.weights, &split.keys, hash),
-            None => self.current.turns[rule].split(),
-        };
-        let share = &split.backends[picked.ok_or(Failure::NoEndpoint)?];
-        share.picks.of(self.context.worker).inc();
-        Ok(share)
+        choose(self.context, split, tied, &self.current.turns[rule])
     }
 
     /// Pick an endpoint, send, and either deliver what comes back or try again.

@@ -21,8 +21,8 @@ use std::{
 
 pub use registry::{ControlMetrics, Registry};
 pub use series::{
-    CheckResult, EndpointMetrics, ListenerMetrics, PlaintextPeers, PolicyCounters, RequestCounters,
-    RetryCounters, RetryOutcome, ServiceMetrics, WorkerMetrics,
+    CheckResult, EndpointMetrics, ListenerMetrics, PassthroughCounters, PlaintextPeers, PolicyCounters,
+    RequestCounters, RetryCounters, RetryOutcome, ServiceMetrics, WorkerMetrics,
 };
 
 /// A number that only grows. One thread writes it, any thread may read it.

@@ -20,7 +20,7 @@ use sluice_routing::authorize::Policies;
 use sluice_tls::{ClientContext, ServerContext};
 
 pub use listener::Listener;
-pub use rule::{Action, Backend, Rule, Served, Split};
+pub use rule::{Action, Backend, ByListener, Rule, Served, Split};
 pub use service::{Endpoint, Service};
 
 use crate::metrics::{PerWorker, PolicyCounters, Registry, RequestCounters};

@@ -4,6 +4,7 @@
 //! it neither routes, retries nor answers.
 
 mod fault;
+mod look;
 pub mod pass;
 
 use std::{

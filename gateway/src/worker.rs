@@ -217,9 +217,18 @@ struct Open {
     sockets: Vec<OwnedFd>,
 }
 
+impl Open {
+    /// Whether a listener of `snapshot` takes its connections for the same.
+    fn speaks_as(&self, snapshot: &Snapshot, id: ListenerId) -> bool {
+        let live = self.entrance.live();
+        live.listener().settings.protocol == snapshot.listeners[id.0].settings.protocol
+    }
+}
+
 impl Worker {
     /// Makes a configuration live. Listeners are known by their address: one that stays keeps its socket and its
-    /// connections, one that is gone drains, a new one opens.
+    /// connections, one that is gone drains, a new one opens. One whose connections are taken for something else is gone,
+    /// and a new one has its sockets.
     fn swap(&mut self, swap: Swap) {
         let current = self.context.swap(swap.snapshot, swap.log);
         let live = |id| Live {
@@ -232,17 +241,21 @@ impl Worker {
             .iter()
             .map(|listener| (listener.settings.bind, listener.id))
             .collect();
+        let mut sockets = swap.sockets;
         self.open.retain(|bind, open| match ids.get(bind) {
-            Some(id) => {
+            Some(id) if open.speaks_as(&current.snapshot, *id) => {
                 open.entrance.swap(live(*id));
                 true
             }
-            None => {
+            other => {
+                open.entrance.kept.set(other.is_some());
                 open.entrance.drain.begin();
+                let handed = other.map(|_| open.sockets.drain(..));
+                sockets.extend(handed.into_iter().flatten().map(|socket| (*bind, socket)));
                 false
             }
         });
-        for (bind, socket) in swap.sockets {
+        for (bind, socket) in sockets {
             if let Some(id) = ids.get(&bind) {
                 self.open(bind, socket, live(*id));
             }

@@ -1,4 +1,4 @@
-//! What a decision may ask of a request.
+//! What a decision may ask of a request, or of a connection that is passed on without its requests being read.
 //!
 //! Owns the one view of a request that every test reads through, so that routing knows no message type. Refuses
 //! to parse: whoever implements the view has normalised host and path already.
@@ -12,7 +12,8 @@ pub trait RequestView {
     /// The host: lower case, without port and trailing dot, an IPv6 literal in brackets; empty if there is none.
     fn host(&self) -> &str;
 
-    /// The method as it was sent (RFC 9110 9.1: case-sensitive).
+    /// The method as it was sent (RFC 9110 9.1: case-sensitive). Empty for a connection that is passed on: of that
+    /// nothing is known but how it arrived, and host, path, query and fields are not told.
     fn method(&self) -> &str;
 
     /// The path in its normal form, without the query. Begins with `/`, but for the `*` of OPTIONS.

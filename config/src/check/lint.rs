@@ -1,5 +1,7 @@
 //! Warnings: what loads, but was probably not meant.
 
+mod unread;
+
 use std::{
     collections::HashSet,
     hash::{BuildHasher, RandomState},
@@ -30,7 +32,7 @@ pub(super) fn lint(model: &Model, documents: &[(NodeId, Document)], tree: &Tree,
             .get(spec, "rules")
             .map_or_else(Vec::new, |entry| tree.items(entry.value));
         for (rule, at) in route.rules.iter().zip(rules) {
-            lint.rule(rule, at);
+            lint.rule(rule, is_passthrough(model, route), at);
             if !route
                 .listeners
                 .iter()
@@ -137,7 +139,12 @@ impl Lint<'_> {
         let listeners = nodes(documents, |document| document.listeners.items());
         for ((index, listener), at) in model.listeners.iter().enumerate().zip(listeners) {
             if !routed.contains(&index) {
-                let reason = format!("no route serves the listener `{}`: it answers 404", listener.name);
+                let does = if listener.protocol.is_passthrough() {
+                    "closes every connection"
+                } else {
+                    "answers 404"
+                };
+                let reason = format!("no route serves the listener `{}`: it {does}", listener.name);
                 self.findings.warn(at, reason);
             }
         }
@@ -161,14 +168,22 @@ impl Lint<'_> {
             if policy.action == PolicyAction::Audit && policy.dry_run {
                 self.warn(at, "dryRun", "a policy that audits decides nothing anyway");
             }
+            if let Some(reason) = unread::unread(model, policy) {
+                self.findings.warn(at, reason);
+            }
         }
     }
 
-    fn rule(&mut self, rule: &Rule, at: NodeId) {
+    fn rule(&mut self, rule: &Rule, is_passthrough: bool, at: NodeId) {
         match &rule.action {
             Action::Forward(backends) => {
                 if backends.iter().all(|backend| backend.weight.get() == 0) {
-                    self.warn(at, "backends", "every weight is 0: requests are answered 503");
+                    let does = if is_passthrough {
+                        "connections are closed"
+                    } else {
+                        "requests are answered 503"
+                    };
+                    self.warn(at, "backends", &format!("every weight is 0: {does}"));
                 }
                 if backends.len() == 1 && rule.sticky.is_some() {
                     self.warn(at, "sticky", "there is only one backend to stay on");
@@ -256,6 +271,12 @@ impl Seen {
         }
         is_new
     }
+}
+
+/// Whether the connections of a route are passed on, and not its requests.
+pub(super) fn is_passthrough(model: &Model, route: &Route) -> bool {
+    let mut listeners = route.listeners.iter();
+    listeners.any(|id| model.listeners[id.0].protocol.is_passthrough())
 }
 
 fn backends(rule: &Rule) -> &[crate::model::Backend] {

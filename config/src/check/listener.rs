@@ -6,7 +6,7 @@ use super::{Checker, each};
 use crate::{
     defaults,
     model::{ByteSize, Listener, Millis, PathPolicy},
-    spec::{self, Document, EncodedSlashes, OrNone, Slot, Written},
+    spec::{self, Document, EncodedSlashes, ListenerProtocol, OrNone, Slot, Written},
     tree::NodeId,
 };
 
@@ -14,16 +14,23 @@ impl Checker<'_> {
     pub(super) fn listener(&mut self, at: NodeId, spec: &spec::Listener) -> Option<Listener> {
         let name = self.required(at, "name", &spec.name);
         let bind = self.required(at, "bind", &spec.bind);
+        let protocol = spec
+            .protocol
+            .read_or(ListenerProtocol::Http, |protocol| *protocol);
+        if let Some(protocol) = protocol {
+            self.passthrough_listener(spec, protocol);
+        }
         let limits = spec.limits.nested(|limits| self.listener_limits(limits));
         let timeouts = spec.timeouts.nested(listener_timeouts);
         let trusted_proxies = spec
             .trusted_proxies
             .nested(|list| each(&list.0, |_, network| Some(network.0.0)));
-        let tls = self.tls(at, spec);
+        let tls = protocol.and_then(|protocol| self.tls(at, spec, protocol));
         let (limits, timeouts) = (limits?, timeouts?);
         Some(Listener {
             name: name?.0.clone(),
             bind: bind?.0.0,
+            protocol: protocol?.into(),
             tls: tls?,
             backlog: spec.backlog.number_or(defaults::BACKLOG)?,
             connections: limits.connections,

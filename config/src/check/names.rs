@@ -100,6 +100,11 @@ impl Checker<'_> {
         found
     }
 
+    /// The index of the service of this name, if there is one.
+    pub(super) fn service_index(&self, name: &Name) -> Option<usize> {
+        self.services.by_name.get(name).map(|(index, _)| *index)
+    }
+
     /// How many listeners are declared.
     pub(super) fn listener_count(&self) -> usize {
         self.listeners.count

@@ -15,7 +15,7 @@ use crate::{
 impl Checker<'_> {
     pub(super) fn route(&mut self, at: NodeId, spec: &spec::Route) -> Option<Route> {
         let name = self.required(at, "name", &spec.name);
-        let listeners = self.route_listeners(spec);
+        let listeners = self.route_listeners(at, spec);
         let hosts = self.hosts(spec);
         let rules = self.required(at, "rules", &spec.rules).and_then(|list| {
             let names = self.rule_names(&list.0);
@@ -25,6 +25,9 @@ impl Checker<'_> {
                 self.rule(at, rule, name)
             })
         });
+        if let Some(listeners) = &listeners {
+            self.passthrough_route(at, spec, listeners);
+        }
         Some(Route {
             name: name?.0.clone(),
             listeners: listeners?,
@@ -33,9 +36,9 @@ impl Checker<'_> {
         })
     }
 
-    fn route_listeners(&mut self, spec: &spec::Route) -> Option<Vec<ListenerId>> {
+    fn route_listeners(&mut self, at: NodeId, spec: &spec::Route) -> Option<Vec<ListenerId>> {
         match &spec.listeners {
-            Slot::Absent => Some((0..self.listener_count()).map(ListenerId).collect()),
+            Slot::Absent => self.http_listeners(at),
             Slot::Wrong(_) => None,
             Slot::Given(_, list) => {
                 let mut seen = HashSet::new();

@@ -15,14 +15,23 @@ use crate::{
 
 impl Checker<'_> {
     /// What stands in `tls`, which belongs to `protocol: https` and to nothing else. `None` where something is wrong.
-    pub(super) fn tls(&mut self, at: NodeId, spec: &spec::Listener) -> Option<Option<ListenerTls>> {
-        let protocol = spec
-            .protocol
-            .read_or(ListenerProtocol::Http, |protocol| *protocol)?;
+    pub(super) fn tls(
+        &mut self,
+        at: NodeId,
+        spec: &spec::Listener,
+        protocol: ListenerProtocol,
+    ) -> Option<Option<ListenerTls>> {
         match (protocol, spec.tls.node()) {
-            (ListenerProtocol::Http, None) => Some(None),
+            (ListenerProtocol::Http | ListenerProtocol::Tls | ListenerProtocol::Tcp, None) => Some(None),
             (ListenerProtocol::Http, Some(tls)) => {
                 self.error(tls, "TLS is spoken with `protocol: https` only");
+                None
+            }
+            (ListenerProtocol::Tls | ListenerProtocol::Tcp, Some(tls)) => {
+                self.error(
+                    tls,
+                    "a listener that passes TLS on does not end it: write `protocol: https`",
+                );
                 None
             }
             (ListenerProtocol::Https, _) => {

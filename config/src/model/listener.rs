@@ -10,14 +10,17 @@ use super::{
     value::{ByteSize, Millis, Name, Place},
 };
 
-/// One listening address for HTTP.
+/// One listening address.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Listener {
     /// Unique among listeners.
     pub name: Name,
     /// Unique among listeners: the socket's identity over reloads.
     pub bind: SocketAddr,
-    /// How it ends TLS; `None` serves plaintext.
+    /// What its connections are taken for.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// How it ends TLS; `None` serves plaintext, or passes connections on.
     pub tls: Option<ListenerTls>,
     /// Pending connections the kernel keeps (listen(2) backlog).
     pub backlog: u32,
@@ -35,7 +38,7 @@ pub struct Listener {
     pub target_bytes_max: ByteSize,
     /// Largest request body; `None` has no bound.
     pub body_bytes_max: Option<ByteSize>,
-    /// From accept to the end of the TLS handshake.
+    /// From accept to the end of the TLS handshake, or of the hello that is passed on.
     pub tls_handshake_timeout: Millis,
     /// From the first byte of a head (or from accept) to its last.
     pub head_timeout: Millis,
@@ -43,13 +46,43 @@ pub struct Listener {
     pub body_idle_timeout: Millis,
     /// A keep-alive connection without a request.
     pub idle_timeout: Millis,
-    /// A tunnel (after 101) without a byte either way.
+    /// A tunnel (after 101) or a connection passed on without a byte either way.
     pub tunnel_idle_timeout: Millis,
     /// Unsent and unread bytes held for each direction of a request.
     pub buffer_bytes_max: ByteSize,
     /// Where the listener was declared.
     #[serde(skip)]
     pub place: Place,
+}
+
+/// What the connections of a listener are taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Protocol {
+    /// HTTP, whose requests are served one by one, within TLS or not.
+    #[default]
+    Http,
+    /// TLS, passed on as it is to where the server name leads.
+    Tls,
+    /// Bytes, passed on as they are.
+    Tcp,
+}
+
+impl Protocol {
+    /// Whether connections are passed on whole and unread.
+    #[must_use]
+    pub const fn is_passthrough(self) -> bool {
+        matches!(self, Self::Tls | Self::Tcp)
+    }
+
+    /// As it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Tls => "tls",
+            Self::Tcp => "tcp",
+        }
+    }
 }
 
 /// What a request path may hold, beyond the always refused `%00`.

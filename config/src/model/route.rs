@@ -13,9 +13,10 @@ use super::{
 pub struct Route {
     /// Unique among routes.
     pub name: Name,
-    /// Listeners it serves, never empty: an absent list in YAML is every HTTP listener.
+    /// Listeners it serves, never empty: an absent list in YAML is every HTTP listener. Either all are for HTTP or none;
+    /// if none, it has one rule, which forwards every connection.
     pub listeners: Vec<ListenerId>,
-    /// Hosts it serves; empty serves every host.
+    /// Hosts it serves; empty serves every host. Server names where TLS is passed on.
     pub hosts: Vec<HostPattern>,
     /// In the order of the file; never empty.
     pub rules: Vec<Rule>,

@@ -169,7 +169,7 @@ const SHORTHAND: &[(&str, &str)] = &[
 
 /// Words that later versions will know, by the enum they belong to.
 const LATER: &[(&str, &[&str])] = &[
-    ("ListenerProtocol", &["tcp", "tls", "udp", "http3"]),
+    ("ListenerProtocol", &["udp", "http3"]),
     ("ApplicationProtocol", &["h2", "h3"]),
     ("ServiceProtocol", &["h2", "auto", "http2", "grpc", "tcp"]),
     ("Balance", &["ringHash", "maglev", "consistentHash", "peakEwma"]),

@@ -56,13 +56,17 @@ pub(crate) struct Listener {
 }
 
 /// What is spoken on a listener.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum ListenerProtocol {
     /// HTTP/1.1 and HTTP/1.0 without TLS.
     Http,
     /// The same within TLS, which is ended here; see `tls`.
     Https,
+    /// TLS that is passed on as it is, to where the server name of its hello is routed.
+    Tls,
+    /// Connections that are passed on as they are.
+    Tcp,
 }
 
 /// What a path may hold.
@@ -127,7 +131,7 @@ pub(crate) struct ListenerLimits {
     expecting = "a map of timeouts"
 )]
 pub(crate) struct ListenerTimeouts {
-    /// A TLS handshake, from accept to its end.
+    /// A TLS handshake, from accept to its end; with `protocol: tls` its hello.
     #[schemars(extend("default" = TLS_HANDSHAKE_TIMEOUT.to_string()))]
     pub(crate) tls_handshake: Slot<Written<Millis>>,
     /// From the first byte of a request head, or from accept, to its last.
@@ -139,7 +143,7 @@ pub(crate) struct ListenerTimeouts {
     /// A keep-alive connection without a request.
     #[schemars(extend("default" = IDLE_TIMEOUT.to_string()))]
     pub(crate) idle: Slot<Written<Millis>>,
-    /// A tunnel (after an upgrade) without a byte either way.
+    /// A tunnel (after an upgrade, or with `protocol: tls` or `tcp`) without a byte either way.
     #[schemars(extend("default" = TUNNEL_IDLE_TIMEOUT.to_string()))]
     pub(crate) tunnel_idle: Slot<Written<Millis>>,
 }

@@ -51,13 +51,15 @@ pub(crate) struct Policy {
 pub(crate) enum PolicyAction {
     /// It may pass. What none of the policies of this kind at a target allows is denied there.
     Allow,
-    /// It is answered 403.
+    /// It is answered 403, or closed where connections are passed on.
     Deny,
     /// It is counted and logged.
     Audit,
 }
 
-/// Where a policy is asked. A request passes those of its listener, its route and the service it is sent to.
+/// Where a policy is asked. A request passes those of its listener, its route and the service it is sent to. A connection
+/// that is passed on is asked the same, and tells where it came from, the port and the server name: neither host, method,
+/// path, header nor identity.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(
     default,

@@ -24,10 +24,12 @@ use crate::{
 pub(crate) struct Route {
     /// Unique among routes.
     pub(crate) name: Slot<Written<Name>>,
-    /// Names of the listeners it serves; every one where absent.
+    /// Names of the listeners it serves; every one for HTTP where absent. One with `protocol: tls` or `tcp` is always
+    /// named, beside no other kind; then the route has one rule, of `backends` alone.
     #[serde(default)]
     pub(crate) listeners: Slot<List<Written<Name>, 1>>,
-    /// Hosts it serves, such as `a.example.com` or `*.example.com`; every host where absent.
+    /// Hosts it serves, such as `a.example.com` or `*.example.com`; every host where absent. With `protocol: tls` they are
+    /// the server names of hellos.
     #[serde(default)]
     pub(crate) hosts: Slot<List<Written<HostPattern>, 1>>,
     /// What to do with which requests. The most specific match wins, as in Gateway API; then the first.

@@ -115,7 +115,7 @@ pub(crate) struct Pool {
     /// How long an idle one is kept; choose less than the endpoints' own keep-alive timeout.
     #[schemars(extend("default" = POOL_IDLE_TIMEOUT.to_string()))]
     pub(crate) idle_timeout: Slot<Written<Millis>>,
-    /// Most requests in flight; more are answered 503.
+    /// Most requests in flight, open connections that are passed on among them; more are answered 503, or closed.
     #[schemars(extend("default" = POOL_REQUESTS_MAX))]
     pub(crate) requests_max: Slot<Int<1, POOL_REQUESTS_LIMIT>>,
 }

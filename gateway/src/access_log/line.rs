@@ -9,12 +9,13 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use super::Entry;
+use super::{Entry, Noted, Reason};
 use sluice_config::defaults::operations::ACCESS_LOG_TEXT_BYTES_MAX;
 use sluice_tls::Peer;
 
 /// Appends `entry` and a line feed. `stamp` is its time.
 pub(super) fn write(line: &mut Vec<u8>, stamp: &Stamp, entry: &Entry<'_>) {
+    let request = entry.request.as_ref();
     line.extend_from_slice(b"{\"time\":\"");
     stamp.append(line);
     line.push(b'"');
@@ -26,48 +27,23 @@ pub(super) fn write(line: &mut Vec<u8>, stamp: &Stamp, entry: &Entry<'_>) {
         key(line, "endpoint");
         quoted(line, |line| socket_address(line, endpoint));
     }
-    text(line, "method", entry.method);
-    text(line, "host", entry.host);
-    text(line, "path", entry.path);
+    optional(line, "sni", entry.sni.map(str::as_bytes));
+    optional(line, "method", request.map(|request| request.method));
+    optional(line, "host", request.map(|request| request.host));
+    optional(line, "path", request.map(|request| request.path));
     text(line, "protocol", entry.protocol.as_bytes());
-    if let Some(status) = entry.status {
+    if let Some(status) = request.and_then(|request| request.status) {
         number(line, "status", u64::from(status));
     }
-    if let Some(reason) = entry.reason {
-        key(line, "reason");
-        quoted(line, |line| {
-            escape(line, reason.name.as_bytes());
-            if let Some(detail) = reason.detail {
-                line.push(b':');
-                escape(line, detail.as_bytes());
-            }
-        });
-    }
-    if !entry.policies.is_empty() {
-        key(line, "policies");
-        line.push(b'[');
-        for (index, noted) in entry.policies.iter().enumerate() {
-            if index > 0 {
-                line.push(b',');
-            }
-            quoted(line, |line| {
-                escape(line, noted.decision.as_bytes());
-                line.push(b':');
-                escape(line, noted.policy.as_bytes());
-            });
-        }
-        line.push(b']');
-    }
+    reason(line, entry.reason);
+    policies(line, entry.policies);
     milliseconds(line, "duration_ms", entry.duration);
     if let Some(upstream) = entry.upstream {
         milliseconds(line, "upstream_ms", upstream);
     }
     number(line, "attempts", u64::from(entry.attempts));
-    optional(
-        line,
-        "retry",
-        entry.retry.map(|outcome| outcome.as_str().as_bytes()),
-    );
+    let retry = request.and_then(|request| request.retry);
+    optional(line, "retry", retry.map(|outcome| outcome.as_str().as_bytes()));
     number(line, "bytes_received", entry.bytes_received);
     number(line, "bytes_sent", entry.bytes_sent);
     key(line, "client");
@@ -78,9 +54,40 @@ pub(super) fn write(line: &mut Vec<u8>, stamp: &Stamp, entry: &Entry<'_>) {
         key(line, "identity");
         quoted(line, |line| identity(line, peer));
     }
-    text(line, "request_id", entry.request_id);
-    optional(line, "user_agent", entry.user_agent);
+    optional(line, "request_id", request.map(|request| request.id));
+    optional(line, "user_agent", request.and_then(|request| request.user_agent));
     line.extend_from_slice(b"}\n");
+}
+
+fn reason(line: &mut Vec<u8>, reason: Option<Reason<'_>>) {
+    let Some(reason) = reason else { return };
+    key(line, "reason");
+    quoted(line, |line| {
+        escape(line, reason.name.as_bytes());
+        if let Some(detail) = reason.detail {
+            line.push(b':');
+            escape(line, detail.as_bytes());
+        }
+    });
+}
+
+fn policies(line: &mut Vec<u8>, policies: &[Noted<'_>]) {
+    if policies.is_empty() {
+        return;
+    }
+    key(line, "policies");
+    line.push(b'[');
+    for (index, noted) in policies.iter().enumerate() {
+        if index > 0 {
+            line.push(b',');
+        }
+        quoted(line, |line| {
+            escape(line, noted.decision.as_bytes());
+            line.push(b':');
+            escape(line, noted.policy.as_bytes());
+        });
+    }
+    line.push(b']');
 }
 
 /// The SPIFFE ID; without one the names, without any the subject.

@@ -16,24 +16,31 @@ fn entry<'a>() -> Entry<'a> {
         rule: Some("everyone"),
         service: Some("reviews-v1"),
         endpoint: Some(([10, 0, 0, 1], 9080).into()),
-        method: b"GET",
-        host: b"reviews.example.com",
-        path: b"/api?x=1",
-        status: Some(200),
+        sni: None,
+        protocol: "HTTP/1.1",
+        request: Some(request()),
         reason: None,
         policies: &[],
         duration: Duration::from_micros(12_034),
         upstream: Some(Duration::from_micros(9_999)),
         attempts: 1,
-        retry: None,
         bytes_received: 120,
         bytes_sent: u64::MAX,
         client: [192, 0, 2, 7].into(),
         peer: (Ipv6Addr::LOCALHOST, 40_000).into(),
         identity: None,
-        request_id: b"4f1c",
+    }
+}
+
+fn request<'a>() -> Request<'a> {
+    Request {
+        method: b"GET",
+        host: b"reviews.example.com",
+        path: b"/api?x=1",
+        status: Some(200),
+        retry: None,
+        id: b"4f1c",
         user_agent: None,
-        protocol: "HTTP/1.1",
     }
 }
 
@@ -43,6 +50,30 @@ fn line(entry: &Entry<'_>) -> String {
     let mut bytes = Vec::new();
     line::write(&mut bytes, &stamp, entry);
     String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn a_connection_is_one_line() {
+    let connection = Entry {
+        listener: "passthrough",
+        sni: Some("shop.example.com"),
+        protocol: "tls",
+        request: None,
+        reason: Some(Reason {
+            name: "denied",
+            detail: Some("office"),
+        }),
+        attempts: 2,
+        bytes_sent: 0,
+        ..entry()
+    };
+    assert_eq!(
+        line(&connection),
+        "{\"time\":\"2025-12-31T23:59:59.007Z\",\"listener\":\"passthrough\",\"route\":\"reviews\",\"rule\":\"everyone\",\
+         \"service\":\"reviews-v1\",\"endpoint\":\"10.0.0.1:9080\",\"sni\":\"shop.example.com\",\"protocol\":\"tls\",\
+         \"reason\":\"denied:office\",\"duration_ms\":12.034,\"upstream_ms\":9.999,\"attempts\":2,\
+         \"bytes_received\":120,\"bytes_sent\":0,\"client\":\"192.0.2.7\",\"peer\":\"[::1]:40000\"}\n"
+    );
 }
 
 #[test]
@@ -83,12 +114,15 @@ fn a_refusal_says_why() {
         service: None,
         endpoint: None,
         upstream: None,
-        status: None,
+        request: Some(Request {
+            status: None,
+            retry: Some(RetryOutcome::Budget),
+            ..request()
+        }),
         reason: Some(Reason {
             name: "bad_request",
             detail: Some("obs_fold"),
         }),
-        retry: Some(RetryOutcome::Budget),
         attempts: 0,
         ..entry()
     };
@@ -105,8 +139,11 @@ fn a_refusal_says_why() {
 #[test]
 fn bytes_of_clients_cannot_break_the_line() {
     let hostile = Entry {
-        path: b"/\"\\\n\x00\x7f\xff\xc3\xa9",
-        user_agent: Some(&[b'x'; 20_000]),
+        request: Some(Request {
+            path: b"/\"\\\n\x00\x7f\xff\xc3\xa9",
+            user_agent: Some(&[b'x'; 20_000]),
+            ..request()
+        }),
         ..entry()
     };
     let line = line(&hostile);
@@ -122,7 +159,7 @@ fn bytes_of_clients_cannot_break_the_line() {
 proptest! {
     #[test]
     fn any_bytes_come_back(path in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let line = line(&Entry { path: &path, ..entry() });
+        let line = line(&Entry { request: Some(Request { path: &path, ..request() }), ..entry() });
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         prop_assert_eq!(value["path"].as_str().unwrap(), String::from_utf8_lossy(&path));
         prop_assert!(line.bytes().filter(|byte| *byte < 0x20).eq([b'\n']));

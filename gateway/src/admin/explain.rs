@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use serde::Serialize;
 use sluice_config::{
     Model,
-    model::{Action, Backend, HeaderEdit, Listener, ListenerId, Rule, Sticky},
+    model::{Action, Backend, HeaderEdit, Listener, ListenerId, Protocol, Rule, Sticky},
 };
 use sluice_routing::{
     filter::{self, HeaderEdits, Target},
@@ -33,7 +33,7 @@ use question::{Url, arrivals};
 /// What would become of a request.
 #[derive(Debug, Clone, Serialize)]
 pub struct Explanation {
-    /// As asked.
+    /// As asked; empty of a connection that is passed on.
     pub method: String,
     /// As asked.
     pub url: String,
@@ -78,6 +78,19 @@ pub enum Outcome {
         policies: Vec<AtPlace>,
         /// `None`: 404.
         chosen: Option<Box<Chosen>>,
+    },
+    /// It is a connection that is passed on.
+    PassedOn {
+        /// That of its TLS hello.
+        server_name: Option<String>,
+        /// In order of precedence.
+        rules: Vec<Tried>,
+        /// Who asks, as policies see it.
+        source: String,
+        /// Where policies are asked, in this order; all must let it pass.
+        policies: Vec<AtPlace>,
+        /// Where it goes; `None`: it is closed.
+        backends: Option<Vec<Share>>,
     },
 }
 
@@ -148,12 +161,17 @@ pub fn explain(model: &Model, question: &Question) -> Result<Explanation, Questi
     let url = Url::parse(&question.url)?;
     let head = url.head(question)?;
     let told = Told::of(question, url.is_tls)?;
-    let listeners = arrivals(model, question, url.port)?;
+    let listeners = arrivals(model, question, &url)?;
+    let name = url.name();
     let listeners = listeners
         .into_iter()
         .map(|id| {
             let listener = &model.listeners[id.0];
-            let outcome = outcome(model, id, &head, &told);
+            let outcome = if listener.protocol.is_passthrough() {
+                connection(model, id, name.as_deref(), &told)
+            } else {
+                outcome(model, id, &head, &told)
+            };
             OnListener {
                 listener: listener.name.as_str().to_owned(),
                 bind: listener.bind,
@@ -161,8 +179,13 @@ pub fn explain(model: &Model, question: &Question) -> Result<Explanation, Questi
             }
         })
         .collect();
+    let is_request = !url.protocol.is_passthrough();
     Ok(Explanation {
-        method: question.method.clone(),
+        method: if is_request {
+            question.method.clone()
+        } else {
+            String::new()
+        },
         url: question.url.clone(),
         listeners,
     })
@@ -207,6 +230,26 @@ fn outcome(model: &Model, id: ListenerId, bytes: &[u8], told: &Told<'_>) -> Outc
                 chosen,
             }
         }
+    }
+}
+
+/// What becomes of a connection that asks for `name`.
+fn connection(model: &Model, id: ListenerId, name: Option<&str>, told: &Told<'_>) -> Outcome {
+    let listener = &model.listeners[id.0];
+    let name = name.filter(|_| listener.protocol == Protocol::Tls);
+    // An empty head is what a connection shows of itself.
+    let head = RequestHead::default();
+    let routed = told.connected(&head, listener, name, name.unwrap_or_default());
+    let table = RouteTable::compile(model, id);
+    let found = table.find(&routed);
+    let rules = table.explain(&routed);
+    let asks = told.connected(&head, listener, name, "");
+    Outcome::PassedOn {
+        server_name: name.map(str::to_owned),
+        rules: rules.iter().map(|one| tried(model, one, &routed)).collect(),
+        source: policies::source(&asks),
+        policies: policies::asked(model, id, found, &asks),
+        backends: found.map(|found| shares(model, &model.routes[found.route].rules[found.rule], "")),
     }
 }
 

@@ -123,20 +123,17 @@ fn process(old: &Model, new: &Model) -> Vec<String> {
 }
 
 fn listeners(old: &Model, new: &Model) -> Vec<String> {
-    let bound = |model: &Model, listener: &Listener| {
-        model
-            .listeners
-            .iter()
-            .find(|other| other.bind == listener.bind)
-            .map(|other| other.name.clone())
-    };
     let socket = |listener: &Listener| match bound(old, listener) {
-        Some(name) if name == listener.name => "keeps its socket and its connections".to_owned(),
-        Some(name) => format!("takes over the socket of {name}"),
+        Some(other) if other.protocol != listener.protocol => {
+            format!("takes over the socket of {}, whose connections drain", other.name)
+        }
+        Some(other) if other.name == listener.name => "keeps its socket and its connections".to_owned(),
+        Some(other) => format!("takes over the socket of {}", other.name),
         None => "opens a new socket".to_owned(),
     };
     let end = |listener: &Listener| match bound(new, listener) {
-        Some(name) => format!("its socket goes to {name}"),
+        Some(other) => format!("its socket goes to {}", other.name),
+        None if listener.protocol.is_passthrough() => "drains: its connections end by themselves".to_owned(),
         None => "drains: its connections end after their request".to_owned(),
     };
     let mut lines = Vec::new();
@@ -160,6 +157,12 @@ fn listeners(old: &Model, new: &Model) -> Vec<String> {
         }
     }
     lines
+}
+
+/// The listener of `model` that has the address of `listener`.
+fn bound<'m>(model: &'m Model, listener: &Listener) -> Option<&'m Listener> {
+    let mut listeners = model.listeners.iter();
+    listeners.find(|other| other.bind == listener.bind)
 }
 
 fn services(old: &Model, new: &Model) -> Vec<String> {

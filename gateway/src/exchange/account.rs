@@ -11,7 +11,7 @@ use sluice_routing::authorize::Decision;
 
 use super::{Client, Context, Current};
 use crate::{
-    access_log::{Entry, Noted, Reason},
+    access_log::{self, Entry, Noted, Reason},
     error::Failure,
     http::{Forwarded, Known, RequestHead, RequestId, Scheme, Version},
     metrics::{PerWorker, RequestCounters, RetryOutcome},
@@ -184,31 +184,33 @@ impl<'a> Account<'a> {
         (received, sent): (u64, u64),
     ) -> Entry<'e> {
         let duration = context.io.now().saturating_duration_since(self.started);
-        let request_id = request
+        let id = request
             .request_id()
             .or_else(|| self.made_id.get().map(RequestId::as_bytes))
             .unwrap_or_default();
+        let transport = client.wire.transport();
         Entry {
-            time: SystemTime::now(),
+            time: stamp(),
             listener: self.listener().settings.name.as_str(),
             route: self.rule.map(|rule| rule.route.as_str()),
             rule: self.rule.map(|rule| rule.name.as_str()),
             service: self.service,
             endpoint: self.endpoint,
-            method: request.method().as_bytes(),
-            host: request.host().as_bytes(),
-            path: request.target().as_bytes(),
-            status: self.status,
-            reason: self.failure.map(|failure| {
-                let (name, detail) = failure.reason();
-                match failure {
-                    Failure::Denied(policy) => Reason {
-                        name,
-                        detail: Some(self.policy_name(policy)),
-                    },
-                    _ => Reason { name, detail },
-                }
+            sni: transport.server_name(),
+            protocol: match request.version() {
+                Version::V10 => "HTTP/1.0",
+                Version::V11 => "HTTP/1.1",
+            },
+            request: Some(access_log::Request {
+                method: request.method().as_bytes(),
+                host: request.host().as_bytes(),
+                path: request.target().as_bytes(),
+                status: self.status,
+                retry: self.gave_up,
+                id,
+                user_agent: request.fields().first(Known::UserAgent),
             }),
+            reason: self.failure.map(|failure| reason(failure, self.snapshot)),
             policies: &self.noted,
             duration,
             upstream: self
@@ -216,18 +218,28 @@ impl<'a> Account<'a> {
                 .zip(self.try_started)
                 .map(|(answered, started)| answered.saturating_duration_since(started)),
             attempts: self.attempts,
-            retry: self.gave_up,
             bytes_received: received,
             bytes_sent: sent,
             client: self.forwarded.client(),
             peer: client.peer,
-            identity: client.wire.transport().peer(),
-            request_id,
-            user_agent: request.fields().first(Known::UserAgent),
-            protocol: match request.version() {
-                Version::V10 => "HTTP/1.0",
-                Version::V11 => "HTTP/1.1",
-            },
+            identity: transport.peer(),
         }
+    }
+}
+
+/// The time of day, for the log.
+pub(super) fn stamp() -> SystemTime {
+    SystemTime::now()
+}
+
+/// A failure as the log tells it.
+pub(super) fn reason(failure: Failure, snapshot: &Snapshot) -> Reason<'_> {
+    let (name, detail) = failure.reason();
+    match failure {
+        Failure::Denied(policy) => Reason {
+            name,
+            detail: Some(snapshot.model.policies[policy.0].name.as_str()),
+        },
+        _ => Reason { name, detail },
     }
 }

@@ -50,7 +50,8 @@ impl Exchange<'_> {
         let status = self.heads.response.status();
         self.account.status = Some(status);
         if status == 101 {
-            return Ok(self.tunnel(share, lease).await);
+            // Boxed, as few requests become one: every connection would hold room for it.
+            return Ok(Box::pin(self.tunnel(share, lease)).await);
         }
         let framing = self
             .heads

@@ -99,9 +99,14 @@ pub(super) fn sticky_hash(sticky: &Sticky, request: &RequestHead, client: IpAddr
             .header(name.as_str())
             .map(|value| split::sticky_hash(&value)),
         Sticky::Cookie(name) => request.cookie(name).map(split::sticky_hash),
-        Sticky::SourceAddress => Some(match client {
-            IpAddr::V4(address) => split::sticky_hash(&address.octets()),
-            IpAddr::V6(address) => split::sticky_hash(&address.octets()),
-        }),
+        Sticky::SourceAddress => Some(address_hash(client)),
+    }
+}
+
+/// What ties a client of this address to a share.
+pub(super) fn address_hash(client: IpAddr) -> u64 {
+    match client {
+        IpAddr::V4(address) => split::sticky_hash(&address.octets()),
+        IpAddr::V6(address) => split::sticky_hash(&address.octets()),
     }
 }

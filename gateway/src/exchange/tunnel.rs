@@ -1,13 +1,19 @@
-//! What follows a 101: bytes both ways until both sides have ended.
+//! Bytes both ways until both sides have ended: what follows a 101, and a connection that is passed on.
 
-use std::{future::poll_fn, task::Poll};
+use std::{future::poll_fn, task::Poll, time::Duration};
 
-use super::{Exchange, Next, Stall};
+use sluice_io::Io;
+
+use super::{Exchange, Next, Stall, Watchdog};
 use crate::{
+    error::Failure,
     http::{Connection, Framing},
     snapshot::Backend,
     upstream::Lease,
-    wire::pass,
+    wire::{
+        Wire,
+        pass::{self, Broken, Flow},
+    },
 };
 
 impl Exchange<'_> {
@@ -18,39 +24,87 @@ impl Exchange<'_> {
         self.account.count(self.context);
         let open = &self.context.metrics().tunnels_active;
         open.inc();
-        let next = self.tunnel_bytes(&mut lease).await;
+        let (buffer_bytes, idle) = (self.buffer_bytes(), self.settings().tunnel_idle_timeout);
+        let ends = Ends {
+            client: &mut self.client.wire,
+            backend: &mut lease.wire,
+            watchdog: &mut self.client.watchdog,
+            buffer_bytes,
+            idle: idle.duration(),
+        };
+        let outcome = ends.join(&self.context.io, |_| {}).await;
         open.dec();
-        next
+        match outcome {
+            Ok(()) => Next::Close,
+            Err(_) => {
+                lease.abort();
+                Next::Abort
+            }
+        }
     }
+}
 
-    async fn tunnel_bytes(&mut self, lease: &mut Lease) -> Next {
-        let io = &self.context.io;
-        let buffer = self.buffer_bytes();
-        let mut stall = Stall::new(io.now(), self.settings().tunnel_idle_timeout.duration());
-        let client = &mut *self.client;
-        let backend = &mut lease.wire;
-        let (mut up_ended, mut down_ended) = (false, false);
+/// The two ends of a tunnel.
+pub(super) struct Ends<'e> {
+    pub(super) client: &'e mut Wire,
+    pub(super) backend: &'e mut Wire,
+    /// The client's.
+    pub(super) watchdog: &'e mut Watchdog,
+    /// Bytes that may be on their way in each direction.
+    pub(super) buffer_bytes: usize,
+    /// How long no byte may move.
+    pub(super) idle: Duration,
+}
+
+impl Ends<'_> {
+    /// Passes bytes on until both sides have ended. An end of one is passed on and leaves the other direction open.
+    /// `moved` is told from time to time how many bytes were taken from the client and written to it since it connected.
+    ///
+    /// # Errors
+    /// Which side broke, or that nothing moved for too long. Both ends are then to be reset.
+    pub(super) async fn join(self, io: &Io, mut moved: impl FnMut((u64, u64))) -> Result<(), Failure> {
+        let Self {
+            client,
+            backend,
+            watchdog,
+            buffer_bytes,
+            idle,
+        } = self;
+        let mut stall = Stall::new(io.now(), idle);
+        let (mut up, mut down) = (Some(Flow::default()), Some(Flow::default()));
         poll_fn(|cx| {
-            if !up_ended && let Poll::Ready(passed) = pass::poll_raw(&mut client.wire, backend, buffer, cx) {
-                if passed.is_err() || backend.shutdown_write().is_err() {
-                    return Poll::Ready(Next::Abort);
-                }
-                up_ended = true;
-            }
-            if !down_ended && let Poll::Ready(passed) = pass::poll_raw(backend, &mut client.wire, buffer, cx)
+            if let Some(flow) = &mut up
+                && let Poll::Ready(passed) = pass::poll_raw(client, backend, flow, buffer_bytes, cx)
             {
-                if passed.is_err() || client.wire.shutdown_write().is_err() {
-                    return Poll::Ready(Next::Abort);
-                }
-                down_ended = true;
+                passed.map_err(|broken| broken.between(Failure::ClientGone, Failure::UpstreamReset))?;
+                backend.shutdown_write().map_err(|_| Failure::UpstreamReset)?;
+                up = None;
             }
-            if up_ended && down_ended {
-                return Poll::Ready(Next::Close);
+            if let Some(flow) = &mut down
+                && let Poll::Ready(passed) = pass::poll_raw(backend, client, flow, buffer_bytes, cx)
+            {
+                passed.map_err(|broken| broken.between(Failure::UpstreamReset, Failure::ClientGone))?;
+                client.shutdown_write().map_err(|_| Failure::ClientGone)?;
+                down = None;
             }
-            let progress = client.wire.progress() + backend.progress();
-            let stalled = stall.poll(&mut client.watchdog, progress, None, io.now(), cx);
-            stalled.map(|()| Next::Abort)
+            moved(client.bytes());
+            if up.is_none() && down.is_none() {
+                return Poll::Ready(Ok(()));
+            }
+            let progress = client.progress() + backend.progress();
+            let stalled = stall.poll(watchdog, progress, None, io.now(), cx);
+            stalled.map(|()| Err(Failure::IdleTimeout))
         })
         .await
+    }
+}
+
+impl Broken {
+    /// Which of the two it was.
+    fn between(&self, source: Failure, sink: Failure) -> Failure {
+        match self {
+            Self::Source(_) => source,
+            Self::Sink(_) => sink,
+        }
     }
 }

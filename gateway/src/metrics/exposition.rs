@@ -2,6 +2,7 @@
 //!
 //! Owns names, help and labels of the metrics. Refuses to keep anything: it sums over the workers as it writes.
 
+mod passthrough;
 mod tls;
 
 use std::{fmt, sync::Arc};
@@ -30,6 +31,7 @@ impl Collector for Exposition {
         let mut page = Page(encoder);
         let tables = self.0.lock();
         requests(&mut page, &tables)?;
+        passthrough::passthrough(&mut page, &tables)?;
         listeners(&mut page, &tables.listeners, &self.0.bad_request_rules)?;
         tls::tls(&mut page, &tables, &self.0.control)?;
         services(&mut page, &tables.services)?;
@@ -277,7 +279,7 @@ fn workers(page: &mut Page<'_>, shared: &Shared) -> fmt::Result {
     )?;
     page.gauges(
         "sluice_tunnels_active",
-        "Tunnels (WebSocket and other upgrades) open.",
+        "Tunnels (WebSocket and other upgrades, connections passed on) open.",
         [(
             vec![],
             shared

@@ -9,8 +9,8 @@ use std::{
 };
 
 use super::{
-    Counter, EndpointMetrics, Gauge, ListenerMetrics, PerWorker, PlaintextPeers, PolicyCounters,
-    RequestCounters, RetryCounters, ServiceMetrics, WorkerMetrics, exposition::Exposition,
+    Counter, EndpointMetrics, Gauge, ListenerMetrics, PassthroughCounters, PerWorker, PlaintextPeers,
+    PolicyCounters, RequestCounters, RetryCounters, ServiceMetrics, WorkerMetrics, exposition::Exposition,
 };
 use sluice_config::defaults::operations::SERIES_RELOADS_KEPT;
 
@@ -47,6 +47,16 @@ impl Registry {
     #[must_use]
     pub fn requests(&self, listener: &str, route: &str, service: &str) -> PerWorker<RequestCounters> {
         self.tables(|tables, workers| tables.requests.get_or_create([listener, route, service], workers))
+    }
+
+    /// Connections passed on, by listener, route and service; `-` stands for none.
+    #[must_use]
+    pub fn passthrough(&self, listener: &str, route: &str, service: &str) -> PerWorker<PassthroughCounters> {
+        self.tables(|tables, workers| {
+            tables
+                .passthrough
+                .get_or_create([listener, route, service], workers)
+        })
     }
 
     /// One listener's.
@@ -140,6 +150,7 @@ impl Registry {
     pub fn retain_recent(&self) {
         let mut tables = self.shared.lock();
         tables.requests.retain_recent();
+        tables.passthrough.retain_recent();
         tables.listeners.retain_recent();
         tables.plaintext_peers.retain_recent();
         tables.certificates.retain_recent();
@@ -223,6 +234,7 @@ impl Shared {
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     pub(super) requests: Table<3, RequestCounters>,
+    pub(super) passthrough: Table<3, PassthroughCounters>,
     pub(super) listeners: Table<1, ListenerMetrics>,
     pub(super) plaintext_peers: Table<1, PlaintextPeers>,
     pub(super) certificates: Table<2, Gauge>,

@@ -32,6 +32,42 @@ impl RequestCounters {
     }
 }
 
+/// Connections that were passed on, of one listener, route and service.
+#[derive(Debug, Default)]
+pub struct PassthroughCounters {
+    /// Bytes from clients.
+    pub bytes_received: Counter,
+    /// Bytes to clients.
+    pub bytes_sent: Counter,
+    pub(super) by_reason: [Counter; Self::REASONS.len()],
+}
+
+impl PassthroughCounters {
+    /// Every reason why one may end: names of the access log, and `-` where both sides closed.
+    pub const REASONS: [&str; 12] = [
+        "-",
+        "bad_hello",
+        "client_timeout",
+        "client_gone",
+        "no_route",
+        "denied",
+        "no_endpoint",
+        "connect_failed",
+        "overloaded",
+        "upstream_reset",
+        "idle_timeout",
+        "internal",
+    ];
+
+    /// Counts one that has ended, for a reason or well.
+    pub fn count(&self, reason: Option<&str>) {
+        let reason = reason.unwrap_or("-");
+        if let Some(index) = Self::REASONS.iter().position(|known| *known == reason) {
+            self.by_reason[index].inc();
+        }
+    }
+}
+
 /// What one listener saw.
 #[derive(Debug, Default)]
 pub struct ListenerMetrics {

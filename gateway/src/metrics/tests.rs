@@ -17,6 +17,11 @@ fn filled() -> Registry {
         requests.of(worker).count(Some(200));
         requests.of(worker).count(Some(503));
         requests.of(worker).count(None);
+        let passed = registry.passthrough("db", "pg", "v1");
+        passed.of(worker).count(None);
+        passed.of(worker).count(Some("connect_failed"));
+        passed.of(worker).count(Some("of nobody's making"));
+        passed.of(worker).bytes_received.add(7);
         let listener = registry.listener("web");
         listener.of(worker).connections_accepted.inc();
         listener.of(worker).connections_active.inc();
@@ -53,6 +58,9 @@ fn sums_over_workers() {
     for line in [
         r#"sluice_requests_total{listener="web",route="reviews",service="v1",code_class="2xx"} 2"#,
         r#"sluice_requests_total{listener="web",route="reviews",service="v1",code_class="none"} 2"#,
+        r#"sluice_passthrough_connections_total{listener="db",route="pg",service="v1",reason="-"} 2"#,
+        r#"sluice_passthrough_connections_total{listener="db",route="pg",service="v1",reason="connect_failed"} 2"#,
+        r#"sluice_passthrough_received_bytes_total{listener="db",route="pg",service="v1"} 14"#,
         r#"sluice_connections_total{listener="web"} 2"#,
         r#"sluice_connections_active{listener="web"} 2"#,
         r#"sluice_bad_requests_total{listener="web",rule="obs_fold"} 2"#,

@@ -7,7 +7,9 @@ use sluice_routing::{authorize::Policies, table::RouteTable};
 use sluice_tls::ServerContext;
 
 use super::Transports;
-use crate::metrics::{ListenerMetrics, PerWorker, PlaintextPeers, Registry, RequestCounters};
+use crate::metrics::{
+    ListenerMetrics, PassthroughCounters, PerWorker, PlaintextPeers, Registry, RequestCounters,
+};
 
 /// One listening address with all it needs to take a request.
 pub struct Listener {
@@ -27,6 +29,8 @@ pub struct Listener {
     pub plaintext: PerWorker<PlaintextPeers>,
     /// Counters of requests that no rule took.
     pub unrouted: PerWorker<RequestCounters>,
+    /// Counters of connections to be passed on that no rule took.
+    pub unrouted_connections: PerWorker<PassthroughCounters>,
 }
 
 impl Listener {
@@ -45,6 +49,7 @@ impl Listener {
             plaintext: registry.plaintext_peers(settings.name.as_str()),
             metrics: registry.listener(settings.name.as_str()),
             unrouted: registry.requests(settings.name.as_str(), "-", "-"),
+            unrouted_connections: registry.passthrough(settings.name.as_str(), "-", "-"),
             settings,
         }
     }

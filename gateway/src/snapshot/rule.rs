@@ -6,7 +6,7 @@ use sluice_config::{
 };
 use sluice_routing::{filter::HeaderEdits, split};
 
-use crate::metrics::{Counter, PerWorker, Registry, RequestCounters, RetryCounters};
+use crate::metrics::{Counter, PassthroughCounters, PerWorker, Registry, RequestCounters, RetryCounters};
 
 /// One rule of a route.
 pub struct Rule {
@@ -77,26 +77,53 @@ pub struct Backend {
     pub picks: PerWorker<Counter>,
     /// Who counts its requests.
     pub served: Served,
+    /// Who counts its connections, where they are passed on.
+    pub passthrough: ByListener<PassthroughCounters>,
 }
 
-/// Counters of requests by the listener they came by.
-pub struct Served(Vec<Option<PerWorker<RequestCounters>>>);
+/// Counters by the listener that is counted for.
+pub struct ByListener<T>(Vec<Option<PerWorker<T>>>);
 
-impl Served {
-    fn new(model: &Model, route: &Route, service: &str, registry: &Registry) -> Self {
+/// Counters of requests by the listener they came by.
+pub type Served = ByListener<RequestCounters>;
+
+impl<T> ByListener<T> {
+    fn new(model: &Model, route: &Route, counters: impl Fn(&str) -> PerWorker<T>) -> Self {
         let mut by_listener = vec![None; model.listeners.len()];
         for id in &route.listeners {
-            let listener = model.listeners[id.0].name.as_str();
-            by_listener[id.0] = Some(registry.requests(listener, route.name.as_str(), service));
+            by_listener[id.0] = Some(counters(model.listeners[id.0].name.as_str()));
         }
         Self(by_listener)
     }
 
-    /// The counters for requests of this listener; `None` if the route does not serve it.
+    /// The counters for this listener; `None` if the route does not serve it.
     #[must_use]
-    pub fn by(&self, listener: ListenerId) -> Option<&PerWorker<RequestCounters>> {
+    pub fn by(&self, listener: ListenerId) -> Option<&PerWorker<T>> {
         self.0.get(listener.0)?.as_ref()
     }
+}
+
+/// Counters of the requests of a route that go to `service`.
+fn served(model: &Model, route: &Route, service: &str, registry: &Registry) -> Served {
+    Served::new(model, route, |listener| {
+        registry.requests(listener, route.name.as_str(), service)
+    })
+}
+
+/// Counters of its connections; none where it serves requests.
+fn passthrough(
+    model: &Model,
+    route: &Route,
+    service: &str,
+    registry: &Registry,
+) -> ByListener<PassthroughCounters> {
+    let mut listeners = route.listeners.iter();
+    if !listeners.any(|id| model.listeners[id.0].protocol.is_passthrough()) {
+        return ByListener(Vec::new());
+    }
+    ByListener::new(model, route, |listener| {
+        registry.passthrough(listener, route.name.as_str(), service)
+    })
 }
 
 impl Rule {
@@ -115,7 +142,7 @@ impl Rule {
 impl Action {
     fn compile(model: &Model, route: &Route, rule: &model::Rule, registry: &Registry) -> Self {
         let edits = || HeaderEdits::merge(&rule.filters.response_headers, &[]);
-        let served = || Served::new(model, route, "-", registry);
+        let served = || served(model, route, "-", registry);
         match &rule.action {
             model::Action::Forward(backends) => Self::Forward {
                 split: Split {
@@ -164,7 +191,8 @@ impl Backend {
                 &share.filters.response_headers,
             ),
             picks: registry.split_picks(route.name.as_str(), rule.name.as_str(), service),
-            served: Served::new(model, route, service, registry),
+            served: served(model, route, service, registry),
+            passthrough: passthrough(model, route, service, registry),
         }
     }
 }

@@ -77,6 +77,11 @@ impl Lease {
         })
     }
 
+    /// Resets the connection, so that the endpoint cannot take what it got for the whole.
+    pub fn abort(self) {
+        (*self.wire).abort();
+    }
+
     /// Keeps the connection for another request. Only after a whole response and a whole request.
     pub fn give_back(mut self, service: &Service, now: Instant) {
         if self.wire.is_quiet() {

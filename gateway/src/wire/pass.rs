@@ -71,6 +71,28 @@ pub fn poll_body(
     Poll::Pending
 }
 
+/// How one direction of a tunnel flows: in bulk its bytes go from socket to socket inside the kernel, which costs less
+/// than seeing them, while of small pieces each would cost more.
+#[derive(Debug, Default)]
+pub struct Flow {
+    /// Bytes of large pieces that came one after the other.
+    run: u64,
+}
+
+impl Flow {
+    fn moved(&mut self, bytes: usize) {
+        self.run = if bytes < PIECE_BYTES_MIN {
+            0
+        } else {
+            self.run.saturating_add(bytes as u64)
+        };
+    }
+
+    const fn is_bulk(&self) -> bool {
+        self.run >= SPLICE_BYTES_MIN
+    }
+}
+
 /// Moves raw bytes on, as a tunnel does. Ready when `source` has ended and all of it has been sent.
 ///
 /// # Errors
@@ -78,15 +100,34 @@ pub fn poll_body(
 pub fn poll_raw(
     source: &mut Wire,
     sink: &mut Wire,
+    flow: &mut Flow,
     buffer_bytes: usize,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), Broken>> {
     loop {
-        ready!(sink.poll_room(high_water(buffer_bytes), cx)).map_err(Broken::Sink)?;
+        if flow.is_bulk() {
+            match sink.poll_splice_raw(source, buffer_bytes, cx) {
+                Poll::Ready(Ok(0)) => {}
+                Poll::Ready(Ok(count)) => {
+                    flow.moved(count);
+                    continue;
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(Broken::Sink(error))),
+                Poll::Pending => return poll_source(source, cx),
+            }
+        }
+        if sink
+            .poll_room_raw(high_water(buffer_bytes), cx)
+            .map_err(Broken::Sink)?
+            .is_pending()
+        {
+            return poll_source(source, cx);
+        }
         match source.poll_raw(cx) {
             Poll::Ready(Ok(0)) => return sink.poll_flush(cx).map_err(Broken::Sink),
             Poll::Ready(Ok(length)) => {
                 sink.forward_raw(source, length);
+                flow.moved(length);
             }
             Poll::Ready(Err(error)) => return Poll::Ready(Err(Broken::Source(BodyError::Broken(error)))),
             Poll::Pending => break,
@@ -94,6 +135,14 @@ pub fn poll_raw(
     }
     sink.start_flush();
     Poll::Pending
+}
+
+/// While `sink` takes nothing, nothing of `source` is read, and yet its reset is to be heard.
+fn poll_source(source: &mut Wire, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+    match source.poll_closed(cx) {
+        Poll::Ready(Err(error)) => Poll::Ready(Err(Broken::Source(BodyError::Broken(error)))),
+        Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+    }
 }
 
 /// Bytes that may wait to be sent when more is read: what the bound leaves beside one read.
@@ -130,7 +179,29 @@ impl Wire {
         self.writer.pass_unread(bytes).map_err(io::Error::other)?;
         Poll::Ready(Ok(count))
     }
+
+    /// As [`Self::poll_splice_body`], of bytes that are no body.
+    fn poll_splice_raw(
+        &mut self,
+        source: &mut Self,
+        most: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let count = ready!(self.stream.poll_splice(&mut source.stream, most, cx))?;
+        source.taken += count as u64;
+        self.written += count as u64;
+        Poll::Ready(Ok(count))
+    }
+
+    /// Waits until bytes may be written again: what was moved inside the kernel has left, and of what was written fewer
+    /// than `high_water` are queued.
+    fn poll_room_raw(&mut self, high_water: usize, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.stream.poll_spliced(cx))?;
+        self.poll_room(high_water, cx)
+    }
 }
 
+/// A piece of a tunnel below this is no bulk.
+const PIECE_BYTES_MIN: usize = 16 * 1024;
 /// With smaller bodies changing over costs more than copying.
 const SPLICE_BYTES_MIN: u64 = 128 * 1024;

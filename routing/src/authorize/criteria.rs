@@ -1,7 +1,7 @@
 //! What one policy asks of a request.
 //!
 //! Owns what it means for an entry to hold, above all for a request that tells nothing of itself: without an identity or
-//! a server name no pattern for one holds. A `not` for one then keeps the policy from allowing, and not from denying or
+//! a server name no pattern for one holds, and of a connection that is passed on no host, method, path or header. A `not` for one then keeps the policy from allowing, and not from denying or
 //! auditing: whoever says "all but this one" to let pass means those who have proved to be another, and to keep out, all
 //! who have not proved to be this one.
 
@@ -111,12 +111,20 @@ fn operation(
     port: u16,
     unknown: Unknown,
 ) -> bool {
-    let (host, method, path) = (Some(request.host()), Some(request.method()), Some(request.path()));
+    let read = is_read(request);
+    let host = read.then(|| request.host());
+    let method = read.then(|| request.method());
+    let path = read.then(|| request.path());
     unknown.meets(&all.hosts, &none.hosts, host, |pattern, host| {
         host_matches(Some(pattern), host)
     }) && unknown.meets(&all.methods, &none.methods, method, |one, method| one == method)
         && unknown.meets(&all.paths, &none.paths, path, PathPattern::matches)
         && unknown.meets(&all.ports, &none.ports, Some(port), |one, port| *one == port)
+}
+
+/// Whether it is a request, and not a connection that is passed on unread.
+fn is_read(request: &impl RequestView) -> bool {
+    !request.method().is_empty()
 }
 
 fn condition(
@@ -129,8 +137,11 @@ fn condition(
         let value = request.header(field.name.as_str());
         holds(&field.test, value.as_deref())
     };
-    all.headers.iter().all(told)
-        && !none.headers.iter().any(told)
+    // A field that a request lacks is known to be absent; of what was not read nothing is.
+    let read = is_read(request).then_some(());
+    let has_all = all.headers.is_empty() || read.is_some() && all.headers.iter().all(told);
+    has_all
+        && unknown.meets(&[], &none.headers, read, |field, ()| told(field))
         && unknown.meets(&all.sni, &none.sni, arrival.sni, |name, sni| {
             host_matches(Some(name), sni)
         })

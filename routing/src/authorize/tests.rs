@@ -501,3 +501,40 @@ proptest! {
         prop_assert_eq!(decide(&with, &request), decide(&of(&written), &request));
     }
 }
+
+/// A connection that is passed on, of a client that asks for this server name.
+fn connection(sni: Option<&'static str>) -> Request {
+    Request {
+        host: "",
+        method: "",
+        sni,
+        ..get("")
+    }
+}
+
+#[test]
+fn a_connection_passed_on_tells_nothing_of_http() {
+    let asks = |body: &str| matches(body, &connection(Some("shop.example")));
+    for field in [
+        "to: [{ hosts: [shop.example] }]",
+        "to: [{ methods: [GET] }]",
+        "to: [{ paths: [/a] }]",
+        "when: [{ headers: { x-a: { exact: a } } }]",
+        "when: [{ headers: { x-a: { present: false } } }]",
+        "when: [{ headers: { x-a: { not: { exact: a } } } }]",
+        "from: [{ spiffe: ['spiffe://example.org/**'] }]",
+    ] {
+        assert_eq!(asks(field), (false, false), "{field}");
+        let turned = field.replacen("[{", "[{ not: {", 1).replacen("}]", "} }]", 1);
+        assert_eq!(asks(&turned), (false, true), "{turned}");
+    }
+    assert!(met("from: [{ cidrs: [10.0.0.0/8] }]", &connection(None)));
+    assert!(met("from: [{ remoteCidrs: [10.0.0.0/8] }]", &connection(None)));
+    assert!(met("to: [{ ports: [8080] }]", &connection(None)));
+    assert!(!met("to: [{ not: { ports: [8080] } }]", &connection(None)));
+    assert!(met(
+        "when: [{ sni: ['*.example'] }]",
+        &connection(Some("shop.example"))
+    ));
+    assert!(!met("when: [{ sni: ['*.example'] }]", &connection(None)));
+}

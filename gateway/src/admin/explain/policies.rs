@@ -62,6 +62,7 @@ pub(super) struct Told<'q> {
 pub(super) struct View<'v> {
     pub(super) head: &'v RequestHead,
     arrival: Arrival<'v>,
+    method: &'v str,
     host: &'v str,
     path: &'v str,
 }
@@ -99,8 +100,32 @@ impl<'q> Told<'q> {
                 sni: self.is_tls.then(|| head.host()),
                 ..Arrival::plain(self.peer, listener.bind.port())
             },
+            method: head.method(),
             host: head.host(),
             path: head.path(),
+        }
+    }
+}
+
+impl Told<'_> {
+    /// A connection that came so by a listener and is passed on, to this server name; `head` is empty. Rules find it under
+    /// `host`, and policies under none.
+    pub(super) fn connected<'v>(
+        &'v self,
+        head: &'v RequestHead,
+        listener: &Listener,
+        server_name: Option<&'v str>,
+        host: &'v str,
+    ) -> View<'v> {
+        View {
+            head,
+            arrival: Arrival {
+                sni: server_name,
+                ..Arrival::plain(self.peer, listener.bind.port())
+            },
+            method: "",
+            host,
+            path: "",
         }
     }
 }
@@ -111,7 +136,7 @@ impl RequestView for View<'_> {
     }
 
     fn method(&self) -> &str {
-        self.head.method()
+        self.method
     }
 
     fn path(&self) -> &str {

@@ -7,7 +7,7 @@ use std::{fmt::Write as _, net::IpAddr};
 
 use sluice_config::{
     Model,
-    model::{Listener, ListenerId},
+    model::{Listener, ListenerId, Protocol},
 };
 use thiserror::Error;
 
@@ -16,7 +16,7 @@ use thiserror::Error;
 pub struct Question {
     /// `GET` and the like.
     pub method: String,
-    /// `http://host:port/path?query`.
+    /// `http://host:port/path?query`; or `tls://name:port` and `tcp://host:port` for a connection that is passed on.
     pub url: String,
     /// Beside Host, which comes from the URL unless it is here.
     pub headers: Vec<(String, String)>,
@@ -61,7 +61,7 @@ impl Question {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum QuestionError {
     /// The URL.
-    #[error("{0:?} is not a URL like http://host/path")]
+    #[error("{0:?} is not a URL like http://host/path, tls://name:port or tcp://host:port")]
     Url(String),
     /// A line end or NUL where a request has none.
     #[error("a request holds no line end or NUL in its method, URL or headers")]
@@ -73,14 +73,19 @@ pub enum QuestionError {
     #[error("{0:?} is no SPIFFE ID: {1}")]
     Spiffe(String, String),
     /// No listener at all.
-    #[error("the configuration has no listener")]
-    NoListener,
+    #[error("the configuration has no listener for {0}")]
+    NoListener(&'static str),
+    /// A listener for something else.
+    #[error("the listener {0:?} is for {1}: ask with {1}://host:port")]
+    Protocol(String, &'static str),
 }
 
 pub(super) struct Url<'q> {
     authority: &'q str,
     pub(super) port: u16,
     pub(super) is_tls: bool,
+    /// What is spoken to the listener.
+    pub(super) protocol: Protocol,
     target: String,
 }
 
@@ -89,15 +94,19 @@ impl<'q> Url<'q> {
     pub(super) fn parse(url: &'q str) -> Result<Self, QuestionError> {
         let bad = || QuestionError::Url(url.to_owned());
         let (scheme, rest) = url.split_once("://").ok_or_else(bad)?;
-        let default_port = match scheme {
-            "http" => 80,
-            "https" => 443,
+        let (protocol, default_port) = match scheme {
+            "http" => (Protocol::Http, 80),
+            "https" => (Protocol::Http, 443),
+            "tls" => (Protocol::Tls, 443),
+            // No listener is there: without a port, all of them are asked.
+            "tcp" => (Protocol::Tcp, 0),
             _ => return Err(bad()),
         };
         // A fragment is never sent (RFC 9110 4.2.5).
         let rest = rest.split('#').next().unwrap_or_default();
         let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        if authority.is_empty() {
+        let is_bare = matches!(target, "" | "/");
+        if authority.is_empty() && protocol != Protocol::Tls || protocol.is_passthrough() && !is_bare {
             return Err(bad());
         }
         let port = authority
@@ -108,9 +117,19 @@ impl<'q> Url<'q> {
         Ok(Self {
             authority,
             port,
-            is_tls: scheme == "https",
+            is_tls: matches!(scheme, "https" | "tls"),
+            protocol,
             target: format!("{slash}{target}"),
         })
+    }
+
+    /// The host that is named, in lower case; none where it is empty.
+    pub(super) fn name(&self) -> Option<String> {
+        let name = self
+            .authority
+            .rsplit_once(':')
+            .map_or(self.authority, |(name, _)| name);
+        (!name.is_empty()).then(|| name.to_ascii_lowercase())
     }
 
     /// The bytes a client would send.
@@ -143,11 +162,11 @@ impl<'q> Url<'q> {
     }
 }
 
-/// The listeners a request may arrive at.
+/// The listeners a request, or a connection that is passed on, may arrive at.
 pub(super) fn arrivals(
     model: &Model,
     question: &Question,
-    port: u16,
+    url: &Url<'_>,
 ) -> Result<Vec<ListenerId>, QuestionError> {
     let which = |test: &dyn Fn(&Listener) -> bool| -> Vec<ListenerId> {
         let found = model
@@ -157,16 +176,29 @@ pub(super) fn arrivals(
             .filter(|(_, listener)| test(listener));
         found.map(|(index, _)| ListenerId(index)).collect()
     };
-    let found = match &question.listener {
+    let suits = |listener: &Listener| listener.protocol == url.protocol;
+    let meant = match &question.listener {
         Some(name) => which(&|listener| listener.name.as_str() == name),
-        None => Some(which(&|listener| listener.bind.port() == port))
+        None => Some(which(&|listener| listener.bind.port() == url.port))
             .filter(|found| !found.is_empty())
-            .unwrap_or_else(|| which(&|_| true)),
+            .unwrap_or_else(|| which(&suits)),
     };
-    match (&question.listener, found.is_empty()) {
-        (_, false) => Ok(found),
-        (None, true) => Err(QuestionError::NoListener),
-        (Some(name), true) => {
+    let found: Vec<ListenerId> = meant
+        .iter()
+        .copied()
+        .filter(|id| suits(&model.listeners[id.0]))
+        .collect();
+    match (&question.listener, meant.first()) {
+        _ if !found.is_empty() => Ok(found),
+        (_, Some(other)) => {
+            let other = &model.listeners[other.0];
+            Err(QuestionError::Protocol(
+                other.name.to_string(),
+                other.protocol.as_str(),
+            ))
+        }
+        (None, None) => Err(QuestionError::NoListener(url.protocol.as_str())),
+        (Some(name), None) => {
             let names: Vec<&str> = model
                 .listeners
                 .iter()

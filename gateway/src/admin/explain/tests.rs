@@ -185,6 +185,88 @@ fn what_is_no_question_is_said_so() {
     );
 }
 
+const PASSED_ON: &str = r#"
+listeners:
+- { name: web, bind: "127.0.0.1:8080" }
+- { name: through, bind: "127.0.0.1:8443", protocol: tls }
+- { name: db, bind: "127.0.0.1:5432", protocol: tcp }
+routes:
+- name: shop
+  listeners: [through]
+  hosts: [shop.example.com]
+  rules: [{ backends: [{ service: a, weight: 3 }, { service: b }] }]
+- { name: pg, listeners: [db], rules: [{ backends: [{ service: b }] }] }
+services:
+- { name: a, endpoints: [{ address: "10.0.0.1:443" }] }
+- { name: b, endpoints: [{ address: "10.0.0.2:443" }] }
+policies:
+- { name: blocked, action: deny, from: [{ cidrs: [127.0.0.1] }], to: [{ ports: [5432] }] }
+"#;
+
+fn ask_passed_on(url: &str, listener: Option<&str>) -> Result<Explanation, QuestionError> {
+    let question = Question {
+        url: url.to_owned(),
+        listener: listener.map(str::to_owned),
+        ..Question::default()
+    };
+    explain(&Model::from_yaml(PASSED_ON).unwrap(), &question)
+}
+
+#[test]
+fn connections_that_are_passed_on_are_explained_by_their_name() {
+    assert_eq!(
+        ask_passed_on("tls://Shop.example.com:8443", None)
+            .unwrap()
+            .to_string(),
+        "\
+tls://Shop.example.com:8443
+
+on listener through (127.0.0.1:8443)
+  passed on unread, rules see shop.example.com
+  rules, the first that matches takes it:
+     1. shop/rule-1: host shop.example.com
+     -> takes it
+  policies, asked by 127.0.0.1, no identity:
+    listener through: passes
+      blocked (deny): no: nothing in `to` is what is asked for
+      75 % to a (weight 3): 10.0.0.1:443, least request
+      25 % to b (weight 1): 10.0.0.2:443, least request
+"
+    );
+    let told = |url| ask_passed_on(url, None).unwrap().to_string();
+    assert!(told("tls://else.example").ends_with("  no rule takes it: closed\n"));
+    let tcp = told("tcp://db:5432");
+    assert!(tcp.contains("rules see no server name"), "{tcp}");
+    assert!(tcp.contains("listener db: closed, denied by blocked"), "{tcp}");
+}
+
+#[test]
+fn a_listener_is_asked_in_its_own_words() {
+    for (url, listener) in [
+        ("http://shop.example.com/", Some("through")),
+        ("https://shop.example.com:8443/", None),
+    ] {
+        assert_eq!(
+            ask_passed_on(url, listener).unwrap_err().to_string(),
+            "the listener \"through\" is for tls: ask with tls://host:port"
+        );
+    }
+    assert_eq!(
+        ask_passed_on("tls://a:8080", None).unwrap_err().to_string(),
+        "the listener \"web\" is for http: ask with http://host:port"
+    );
+    assert!(matches!(
+        ask_passed_on("tls://a/path", None),
+        Err(QuestionError::Url(_))
+    ));
+    // Others are not asked beside those it may arrive at.
+    assert_eq!(ask_passed_on("http://x/", None).unwrap().listeners.len(), 1);
+    assert_eq!(
+        ask("tls://x", &[]).unwrap_err().to_string(),
+        "the configuration has no listener for tls"
+    );
+}
+
 #[test]
 fn json_tells_the_same() {
     let explanation = ask("http://reviews.example.com:8080/api", &[]).unwrap();

@@ -5,11 +5,11 @@
 
 use std::fmt;
 
-use super::{AtPlace, Chosen, Explanation, OnListener, Outcome, Tried};
+use super::{AtPlace, Chosen, Explanation, OnListener, Outcome, Share, Tried};
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} {}", self.method, self.url)?;
+        writeln!(f, "{}", format!("{} {}", self.method, self.url).trim_start())?;
         self.listeners
             .iter()
             .try_for_each(|listener| write!(f, "\n{listener}"))
@@ -31,10 +31,26 @@ impl fmt::Display for OnListener {
             } => {
                 writeln!(f, "  rules see host {host}, path {path}")?;
                 write_rules(f, rules)?;
-                write_policies(f, source, policies)?;
+                write_policies(f, source, policies, "403")?;
                 match chosen {
                     Some(chosen) => write!(f, "{chosen}"),
                     None => writeln!(f, "  no rule takes it: 404"),
+                }
+            }
+            Outcome::PassedOn {
+                server_name,
+                rules,
+                source,
+                policies,
+                backends,
+            } => {
+                let name = server_name.as_deref().unwrap_or("no server name");
+                writeln!(f, "  passed on unread, rules see {name}")?;
+                write_rules(f, rules)?;
+                write_policies(f, source, policies, "closed")?;
+                match backends {
+                    Some(shares) => shares.iter().try_for_each(|share| write_share(f, share)),
+                    None => writeln!(f, "  no rule takes it: closed"),
                 }
             }
         }
@@ -67,14 +83,15 @@ fn write_rules(f: &mut fmt::Formatter<'_>, rules: &[Tried]) -> fmt::Result {
     }
 }
 
-fn write_policies(f: &mut fmt::Formatter<'_>, source: &str, places: &[AtPlace]) -> fmt::Result {
+/// `denied` is what becomes of what is denied.
+fn write_policies(f: &mut fmt::Formatter<'_>, source: &str, places: &[AtPlace], denied: &str) -> fmt::Result {
     if places.is_empty() {
         return Ok(());
     }
     writeln!(f, "  policies, asked by {source}:")?;
     for place in places {
         let outcome = match &place.denied_by {
-            Some(policy) => format!("403, denied by {policy}"),
+            Some(policy) => format!("{denied}, denied by {policy}"),
             None => "passes".to_owned(),
         };
         writeln!(f, "    {}: {outcome}", place.place)?;
@@ -90,6 +107,17 @@ fn write_policies(f: &mut fmt::Formatter<'_>, source: &str, places: &[AtPlace]) 
     Ok(())
 }
 
+fn write_share(f: &mut fmt::Formatter<'_>, share: &Share) -> fmt::Result {
+    writeln!(
+        f,
+        "    {:>6} to {} (weight {}): {}",
+        percent(share.percent),
+        share.service,
+        share.weight,
+        share.endpoints
+    )
+}
+
 impl fmt::Display for Chosen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "  rule {}/{}", self.route, self.rule)?;
@@ -100,14 +128,7 @@ impl fmt::Display for Chosen {
             .iter()
             .try_for_each(|edit| writeln!(f, "           response header {edit}"))?;
         for share in &self.backends {
-            writeln!(
-                f,
-                "    {:>6} to {} (weight {}): {}",
-                percent(share.percent),
-                share.service,
-                share.weight,
-                share.endpoints
-            )?;
+            write_share(f, share)?;
             writeln!(f, "           sends {}", share.sends)?;
             share
                 .request_headers

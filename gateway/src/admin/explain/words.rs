@@ -5,7 +5,7 @@
 use sluice_config::model::{
     Balance, FieldMatch, HostPattern, Match, PathMatch, Retry, RetryOn, Service, StringMatch,
 };
-use sluice_routing::table::Test;
+use sluice_routing::{RequestView as _, table::Test};
 
 use super::policies::{View, identity};
 
@@ -47,7 +47,7 @@ pub(super) fn because(test: &Test<'_>, matched: Option<&Match>, request: &View<'
     let head = request.head;
     let matched = matched.cloned().unwrap_or_default();
     match test {
-        Test::Host => format!("the host is {}", quoted(head.host())),
+        Test::Host => format!("the host is {}", quoted(request.host())),
         Test::Path => format!("the path is {}", quoted(head.path())),
         Test::Method => format!("the method is {}", head.method()),
         Test::Peer => match identity(request) {

@@ -179,3 +179,19 @@ fn policies_are_compared_by_name_and_place() {
     assert!(lines.iter().any(|line| line.starts_with("      to: ")), "{text}");
     assert!(!text.contains("kept"), "{text}");
 }
+
+#[test]
+fn a_listener_that_becomes_another_says_what_becomes_of_its_connections() {
+    let of = |protocol: &str| {
+        let text = format!("listeners: [{{ name: web, bind: '127.0.0.1:1', protocol: {protocol} }}]");
+        model(&text)
+    };
+    assert_eq!(
+        diff(&of("http"), &of("tcp")),
+        "listeners\n  ~ web 127.0.0.1:1: takes over the socket of web, whose connections drain\n      protocol: Http -> Tcp\n"
+    );
+    let none = model("listeners: [{ name: b, bind: '127.0.0.1:2' }]");
+    assert!(
+        diff(&of("tls"), &none).contains("- web 127.0.0.1:1: drains: its connections end by themselves\n")
+    );
+}
