@@ -18,8 +18,13 @@ use std::{
 };
 
 use harness::{
-    Client, Config, Driver, Gateway, Origin, Port, Ports, Run, eventually, gateway::runs, load::Load, ok,
-    on_both_drivers,
+    Client, Config, Driver, Gateway, Origin, Port, Ports, Run,
+    certificates::Authority,
+    eventually,
+    gateway::runs,
+    load::Load,
+    ok, on_both_drivers,
+    secure::{Secure, der},
 };
 use tempfile::TempDir;
 
@@ -187,6 +192,41 @@ fn requests_in_flight_and_tunnels_end_in_the_old_process() {
         tunnel.close();
         gateway.wait_gone(old);
         assert_eq!(gateway.get("h", "/").text(), "new");
+    });
+}
+
+#[test]
+fn tls_is_ended_by_both_with_the_same_certificate() {
+    on_both_drivers(|driver| {
+        let (origin, binary, authority) = (Origin::echo("v1"), Binary::new(), Authority::new("root"));
+        let folder = tempfile::tempdir().unwrap();
+        let pair = authority.server(&["web.example"]);
+        pair.write(folder.path(), "web");
+        let tls = "protocol: https\ntls: { certificates: [{ cert: web.crt, key: web.key }] }";
+        let ports = Ports::free();
+        let yaml = config(&origin).listener(tls).yaml(&ports);
+        fs::write(folder.path().join("sluice.yaml"), yaml).unwrap();
+        let mut gateway = Run::on(driver).binary(&binary.path()).start_in(folder, ports);
+        let connect = |gateway: &Gateway| {
+            let secure = Secure::new(&authority, None);
+            secure.connect(gateway.address(), "web.example").unwrap()
+        };
+        let mut before = connect(&gateway);
+        assert_eq!(before.get("web.example", "/").unwrap().0, 200);
+        let old = gateway.upgrade();
+        let mut after = connect(&gateway);
+        assert_eq!(after.get("web.example", "/").unwrap().0, 200);
+        assert_eq!(after.shown(), der(&pair.cert));
+        // The old process answers it still, or has ended it with close_notify, which rustls would miss.
+        let last = before.get("web.example", "/");
+        assert!(
+            last.as_ref().is_ok_and(|(status, _)| *status == 200)
+                || last
+                    .as_ref()
+                    .is_err_and(|error| !error.to_string().contains("close_notify")),
+            "{last:?}"
+        );
+        gateway.wait_gone(old);
     });
 }
 
