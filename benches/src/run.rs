@@ -206,7 +206,7 @@ impl Bench {
         Ok(turns.into_iter().map(|turn| turn.result).collect())
     }
 
-    /// One connection after the other, after a second of new ones at a time which warms up and gives the bytes of an answer.
+    /// Connections, after a second of new ones at a time which warms up and gives the bytes of an answer.
     fn handshakes(
         &mut self,
         scenario: &Scenario,

@@ -25,7 +25,7 @@ pub(crate) enum Kind {
     Load(Load),
     /// Requests at a fixed rate, half of what the slowest of the peers can take.
     HalfLoad(Load),
-    /// TLS connections, each with one request, one after the other.
+    /// TLS connections, each with one request.
     Handshakes(Handshake),
     /// The memory of a peer that was just started, and what it grows by with this many connections that have had
     /// one answer each and rest.
@@ -191,12 +191,12 @@ pub(crate) const SCENARIOS: [Scenario; 21] = [
     tls(load("tls-fresh", "TLS, a new connection for each request", FRESH)),
     tls(handshakes(
         "tls-full",
-        "TLS, one new connection after the other",
+        "TLS, new connections, 8 at a time",
         Handshake::Full,
     )),
     tls(handshakes(
         "tls-resumed",
-        "TLS, one resumed connection after the other",
+        "TLS, resumed connections, 8 at a time",
         Handshake::Resumed,
     )),
     Scenario {

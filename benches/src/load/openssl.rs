@@ -1,6 +1,7 @@
-//! openssl's s_time: one TLS connection after the other, new or resumed, each with one request.
+//! openssl's s_time: one TLS connection after the other, new or resumed, each with one request. Several of it run side by
+//! side, so that the peer has no time to fall asleep in between.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, thread};
 
 use super::Seen;
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
     scenario::Handshake,
 };
 
-/// Connects for `seconds`, one after the other, asking each time for the plain answer of `bytes` with its head.
+/// Connects for `seconds`, asking each time for the plain answer of `bytes` with its head.
 pub(crate) fn handshakes(
     address: SocketAddr,
     handshake: Handshake,
@@ -18,18 +19,33 @@ pub(crate) fn handshakes(
     cores: &str,
 ) -> Result<Seen, BenchError> {
     let missing = || BenchError::Usage("openssl is missing (Debian: apt-get install openssl)".to_owned());
-    let mut command = on_cores(cores, &find("openssl").ok_or_else(missing)?);
-    command
-        .args(["s_time", "-tls1_3", "-connect"])
-        .arg(address.to_string());
-    command.arg(match handshake {
-        Handshake::Full => "-new",
-        Handshake::Resumed => "-reuse",
+    let program = find("openssl").ok_or_else(missing)?;
+    let run = || {
+        let mut command = on_cores(cores, &program);
+        command
+            .args(["s_time", "-tls1_3", "-connect"])
+            .arg(address.to_string());
+        command.arg(match handshake {
+            Handshake::Full => "-new",
+            Handshake::Resumed => "-reuse",
+        });
+        command
+            .args(["-time".to_owned(), seconds.to_string()])
+            .args(["-www", REQUEST]);
+        seen(&output(&mut command)?, handshake, bytes)
+    };
+    let all: Result<Vec<Seen>, BenchError> = thread::scope(|scope| {
+        let runs: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(run)).collect();
+        runs.into_iter()
+            .map(|run| run.join().expect("a run does not panic"))
+            .collect()
     });
-    command
-        .args(["-time".to_owned(), seconds.to_string()])
-        .args(["-www", REQUEST]);
-    seen(&output(&mut command)?, handshake, bytes)
+    let all = all?;
+    Ok(Seen {
+        answers: all.iter().map(|seen| seen.answers).sum(),
+        answers_per_second: all.iter().map(|seen| seen.answers_per_second).sum(),
+        times: None,
+    })
 }
 
 /// From what it says at the end, and from the letter it writes for each connection: `r` for a resumed one.
@@ -76,6 +92,7 @@ fn letters(line: &str) -> usize {
     }
 }
 
+const AT_ONCE: usize = 8;
 /// It writes `GET THIS HTTP/1.0` and an empty line, which not every peer answers; so the rest becomes a field.
 const REQUEST: &str = "/plain HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Trace:";
 /// A field that tells a time may be some digits longer or shorter.
