@@ -6,54 +6,20 @@ mod harness;
 
 use std::{
     io::{Read, Write},
-    net::{Shutdown, SocketAddr, TcpStream},
+    net::{Shutdown, TcpStream},
     thread,
 };
 
 use harness::{
-    Client, Config, Connection, Driver, GUARD, Gateway, Origin, checksum, eventually, on_both_drivers,
+    Client, Connection, Driver, GUARD, Gateway, Origin, checksum, eventually, on_both_drivers,
+    passing::{echo, ended, line, passing, says},
     pattern,
 };
-
-const ROUTE: &str = "\n- name: db\n  listeners: [web]\n  rules: [{ backends: [{ service: pg }] }]";
-
-/// The listener `web` passes connections on to the service `pg`.
-fn passing(endpoints: &[SocketAddr], options: &str) -> Config {
-    Config::new()
-        .listener("protocol: tcp")
-        .routes(ROUTE)
-        .service_with("pg", endpoints, options)
-}
 
 fn passed(driver: Driver, script: impl Fn(Connection) + Send + Sync + 'static) -> (Origin, Gateway) {
     let origin = Origin::serving(script);
     let gateway = Gateway::start(driver, &passing(&[origin.address()], ""));
     (origin, gateway)
-}
-
-/// Gives back what it gets, piece by piece, behind its name.
-fn echo(name: &'static str) -> Origin {
-    Origin::serving(move |mut connection| {
-        connection.send(name);
-        while let Some(bytes) = connection.take(4) {
-            connection.send(bytes);
-        }
-    })
-}
-
-fn says(client: &mut Client, name: &str) {
-    assert_eq!(client.take(name.len()), name.as_bytes());
-}
-
-/// The one line of the access log so far that is as wanted.
-fn line(gateway: &Gateway, field: &str, value: &str) -> serde_json::Value {
-    gateway.log_line(value, |line| line[field] == value)
-}
-
-fn ended(gateway: &Gateway, reason: &str) -> f64 {
-    gateway
-        .metrics()
-        .sum("sluice_passthrough_connections_total", &[("reason", reason)])
 }
 
 #[test]

@@ -9,31 +9,12 @@ use std::{
     net::{SocketAddr, TcpStream},
 };
 
-use harness::{Client, Config, Gateway, Origin, Port, certificates::Authority, eventually, on_both_drivers};
-
-const ROUTE: &str = "\n- name: db\n  listeners: [web]\n  rules: [{ backends: [{ service: pg }] }]";
-
-/// The listener `web` passes connections on to the service `pg`.
-fn passing(endpoints: &[SocketAddr], options: &str) -> Config {
-    Config::new()
-        .listener("protocol: tcp")
-        .routes(ROUTE)
-        .service_with("pg", endpoints, options)
-}
-
-/// Gives back what it gets, piece by piece, behind its name.
-fn echo(name: &'static str) -> Origin {
-    Origin::serving(move |mut connection| {
-        connection.send(name);
-        while let Some(bytes) = connection.take(4) {
-            connection.send(bytes);
-        }
-    })
-}
-
-fn says(client: &mut Client, name: &str) {
-    assert_eq!(client.take(name.len()), name.as_bytes());
-}
+use harness::{
+    Client, Config, Gateway, Origin, Port,
+    certificates::Authority,
+    eventually, on_both_drivers,
+    passing::{echo, ended, line, passing, says},
+};
 
 /// Whether a client that comes and sends something gets nothing and is reset. The reset may be there before the connect
 /// is seen to have gone well.
@@ -45,17 +26,6 @@ fn is_turned_away(gateway: &Gateway) -> bool {
             client.rest().is_empty() && client.was_reset()
         },
     )
-}
-
-/// The one line of the access log so far that is as wanted.
-fn line(gateway: &Gateway, field: &str, value: &str) -> serde_json::Value {
-    gateway.log_line(value, |line| line[field] == value)
-}
-
-fn ended(gateway: &Gateway, reason: &str) -> f64 {
-    gateway
-        .metrics()
-        .sum("sluice_passthrough_connections_total", &[("reason", reason)])
 }
 
 #[test]

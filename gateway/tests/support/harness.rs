@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod namespace;
 pub mod origin;
 pub mod output;
+pub mod passing;
 pub mod secure;
 
 pub use client::{Client, Response};
