@@ -102,11 +102,39 @@ pub const TLS_GROUPS: [KeyExchange; 4] = [
     KeyExchange::P256,
     KeyExchange::P384,
 ];
-/// What is spoken inside.
-pub const TLS_ALPN: [ApplicationProtocol; 1] = [ApplicationProtocol::Http1];
+/// What is spoken inside: HTTP/2 with whoever can, as one connection then carries all of a client's requests.
+pub const TLS_ALPN: [ApplicationProtocol; 2] = [ApplicationProtocol::Http2, ApplicationProtocol::Http1];
 /// When `check` warns of a certificate that ends: two weeks leave time for a person to act, where a machine has failed to
 /// (those of Let's Encrypt are renewed 30 days before their end).
 pub const CERTIFICATE_WARNING_DAYS: i64 = 14;
+/// Streams that a client may have open on one connection of HTTP/2: what RFC 9113 6.5.2 advises at least, and browsers are
+/// content with.
+pub const H2_STREAMS_MAX: u32 = 100;
+/// Bytes that a backend may send on one stream of HTTP/2 before any of it was passed on: [`BUFFER_BYTES_MAX`]'s figure.
+pub const H2_WINDOW: u32 = 64 * 1024;
+/// How many streams' windows a connection of HTTP/2 has: so many bodies that nobody takes hold up the others. Bounds what
+/// one connection makes the gateway hold.
+pub const H2_CONNECTION_WINDOWS: u32 = 4;
+/// Largest list of fields of one head in HTTP/2, each counted with 32 bytes more (RFC 9113 6.5.2): a head of the default
+/// bounds fits.
+pub const H2_HEADER_LIST_BYTES_MAX: u32 = 72 * 1024;
+/// How long a backend's connection of HTTP/2 is silent before it is sent a PING: servers of gRPC take more than one in
+/// five minutes for abuse.
+pub const H2_PING_INTERVAL: Millis = Millis::literal(305_000);
+/// How long the answer to a PING may take.
+pub const H2_PING_TIMEOUT: Millis = Millis::literal(20_000);
+/// Points of glitches (resets count ten, control frames one) from which on a connection of HTTP/2 is noted, told to open
+/// no more streams, and ended: a hundred resets at once end it, as the best peers have it, while a browser that leaves a
+/// page resets a few dozen at most.
+pub const H2_GLITCHES_WARN: u32 = 250;
+/// See [`H2_GLITCHES_WARN`].
+pub const H2_GLITCHES_GOAWAY: u32 = 500;
+/// See [`H2_GLITCHES_WARN`].
+pub const H2_GLITCHES_MAX: u32 = 1000;
+/// Points that wear off each second: what a busy proxy's clients, who give up now and then, may go on doing for ever.
+pub const H2_GLITCHES_PER_SECOND: u32 = 200;
+/// How long a client of HTTP/2 without streams may take to close after it was told that no more are taken.
+pub const H2_GOODBYE_MAX: Millis = Millis::literal(5_000);
 /// Where an identity is kept: beside the file that asks for one, so that two processes of one host do not share it.
 pub const IDENTITY_FOLDER: &str = "identity";
 /// For how long an identity's certificates are asked for: nothing revokes them, and an authority that is away for a night

@@ -28,10 +28,10 @@ pub use path_pattern::PathPattern;
 pub use policy::{Condition, Criteria, Operation, Policy, PolicyAction, PolicyTarget, Source};
 pub use process::{AccessLog, Admin, Drain, Limits, Memory, Workers};
 pub use route::{
-    Action, Backend, Direct, Filters, HeaderEdit, PathRewrite, Redirect, Retry, RetryOn, Rewrite, Route,
-    Rule, Sticky, Timeouts,
+    Action, Backend, Direct, Filters, GrpcStatus, HeaderEdit, PathRewrite, Redirect, Retry, RetryOn, Rewrite,
+    Route, Rule, Sticky, Timeouts,
 };
-pub use service::{Address, Balance, Endpoint, Outlier, Pool, Service};
+pub use service::{Address, Balance, Endpoint, Outlier, Pool, Service, ServiceProtocol};
 pub use tls::{
     ApplicationProtocol, CertificateFiles, ClientAuth, ClientAuthMode, FilePath, ForwardCertificate,
     KeyExchange, ListenerTls, ServiceTls, TlsVersion,

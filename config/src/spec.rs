@@ -6,6 +6,7 @@
 //! Owns names, shapes and the notation of values. Refuses references and what fields mean together: [`crate::check`].
 
 mod enrollment;
+mod grpc;
 mod health;
 mod listener;
 mod matching;
@@ -25,6 +26,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(crate) use enrollment::Enrollment;
+pub(crate) use grpc::Grpc;
 pub(crate) use health::{Health, HttpCheck};
 pub(crate) use listener::{
     EncodedSlashes, Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts, PathPolicy,

@@ -385,11 +385,11 @@ fn tls_says_what_is_wrong_with_it_and_where() {
         ]
     );
     assert_eq!(
-        tls(", minVersion: '1.1', groups: [x25519], alpn: [h2]"),
+        tls(", minVersion: '1.1', groups: [x25519], alpn: [h3]"),
         [
             "listeners[0].tls.minVersion: expected `1.2` or `1.3`, found \"1.1\" (did you mean \"1.2\"?)",
             "listeners[0].tls.groups[0]: expected `X25519MLKEM768`, `X25519`, `P-256` or `P-384`, found \"x25519\" (did you mean \"X25519\"?)",
-            "listeners[0].tls.alpn[0]: `h2` is not supported in this version",
+            "listeners[0].tls.alpn[0]: `h3` is not supported in this version",
         ]
     );
     assert_eq!(

@@ -73,6 +73,8 @@ pub struct Request<'a> {
     pub path: &'a [u8],
     /// Sent to the client; `None`: it went away before.
     pub status: Option<u16>,
+    /// How the call of gRPC ended, where it is one and that is known.
+    pub grpc_status: Option<u8>,
     /// Why there was no further try, where the rule asked for one.
     pub retry: Option<RetryOutcome>,
     /// `x-request-id`.

@@ -2,6 +2,8 @@
 //!
 //! Owns statuses, texts and whether the connection may go on. Messages name no internals.
 
+use sluice_config::model::GrpcStatus;
+
 use crate::error::Failure;
 
 /// An answer the gateway makes because something failed.
@@ -9,6 +11,8 @@ use crate::error::Failure;
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
+    /// How a call of gRPC ends by it.
+    pub grpc: GrpcStatus,
     /// The body, plain text.
     pub text: &'static str,
     /// Whether the connection ends with it: always where the rest of the request cannot be told apart
@@ -39,7 +43,28 @@ pub const fn to(failure: Failure) -> Option<Answer> {
         // Where the request's body was left, nobody knows.
         Failure::Internal => (500, "the gateway failed\n", true),
     };
-    Some(Answer { status, text, close })
+    Some(Answer {
+        status,
+        grpc: grpc(failure, status),
+        text,
+        close,
+    })
+}
+
+/// What a client of gRPC is told: what the gateway knows better, else what its specification maps the status to.
+const fn grpc(failure: Failure, status: u16) -> GrpcStatus {
+    match (failure, status) {
+        (Failure::BodyTooLarge, _) | (_, 429 | 431) => GrpcStatus::RESOURCE_EXHAUSTED,
+        (Failure::RequestTimeout | Failure::BackendTimeout, _) => GrpcStatus::DEADLINE_EXCEEDED,
+        (Failure::ClientTimeout, _) => GrpcStatus::CANCELLED,
+        (_, 400) => GrpcStatus::INTERNAL,
+        (_, 401) => GrpcStatus::UNAUTHENTICATED,
+        (_, 403) => GrpcStatus::PERMISSION_DENIED,
+        (_, 404) => GrpcStatus::UNIMPLEMENTED,
+        (_, 502..=504) => GrpcStatus::UNAVAILABLE,
+        (Failure::Internal, _) => GrpcStatus::INTERNAL,
+        _ => GrpcStatus::UNKNOWN,
+    }
 }
 
 const fn bad_request_text(status: u16) -> &'static str {

@@ -3,6 +3,7 @@
 //! Owns what a connection knows of the listener it came by ([`Entrance`]) and the sessions of each protocol.
 
 pub mod h1;
+pub mod h2;
 pub mod tcp;
 
 use std::{

@@ -23,7 +23,7 @@ use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 use sluice_config::model::{self, Sticky};
 use sluice_routing::{overload::Pressure, split};
 
-pub use client::{Client, Elapsed, Next, Watchdog};
+pub use client::{Client, Elapsed, Next, Stall, Watchdog};
 pub use context::Context;
 pub use current::Current;
 pub use heads::Heads;
@@ -31,7 +31,7 @@ pub use passthrough::{Connection, pass_on};
 
 use account::Account;
 use attempt::Try;
-use client::{Stall, earlier};
+use client::earlier;
 use current::Turns;
 use plan::Plan;
 use retries::{Again, Retries};
@@ -188,14 +188,15 @@ impl<'a> Exchange<'a> {
             self.context,
             rule,
             self.current.turns[index].budget(),
-            self.heads.request.method(),
+            &self.heads.request,
+            service.settings.protocol,
         );
         loop {
             let pick = self.pick(service, &retries)?;
             let (again, failure) = match self.attempt(service, &pick, plan, &mut retries).await? {
                 Try::Answered(lease) => {
-                    let (status, endpoint) = (self.heads.response.status(), pick.endpoint.address);
-                    match retries.after_status(self.context, &mut self.account, status, endpoint) {
+                    let (response, endpoint) = (&self.heads.response, pick.endpoint.address);
+                    match retries.after_head(self.context, &mut self.account, response, endpoint) {
                         Again::No => return self.deliver(service, plan.share, lease, &mut retries).await,
                         Again::After(wait) => (Again::After(wait), Failure::UpstreamReset),
                     }

@@ -1,6 +1,6 @@
-//! HTTP/1 messages: bytes in, values and bytes out.
+//! HTTP messages: bytes in, values and bytes out; of HTTP/2, what its library has decoded.
 //!
-//! Owns the grammar of RFC 9112: heads, the normal form of a target, body framing, what of a message may
+//! Owns the grammar of RFC 9112 and what RFC 9113 8 asks of a message: heads, the normal form of a target, body framing, what of a message may
 //! travel on and what is for one hop only. Refuses whatever two parsers could read in two ways, the stricter
 //! reading always. Touches no socket, no clock and no file, and allocates nothing once its buffers have
 //! grown.
@@ -18,6 +18,8 @@ mod encode;
 mod field;
 mod fields;
 mod forwarded;
+mod grpc;
+mod h2;
 mod method;
 mod refusal;
 mod reply;
@@ -42,6 +44,8 @@ pub use encode::{
 pub use field::{Fate, Field, Known};
 pub use fields::Fields;
 pub use forwarded::{Forwarded, Scheme};
+pub use grpc::{grpc_message, grpc_status};
+pub use h2::{h2_interim, h2_reply, h2_request, h2_response, h2_trailers};
 pub use method::Method;
 pub use refusal::{BadBody, BadRequest, BadResponse};
 pub use reply::{Reply, reason_phrase, write_reply};
@@ -64,7 +68,7 @@ pub enum Progress {
     },
 }
 
-/// The minor version of HTTP/1.
+/// A version of HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Version {
     /// HTTP/1.0.
@@ -72,6 +76,8 @@ pub enum Version {
     /// HTTP/1.1.
     #[default]
     V11,
+    /// HTTP/2.
+    V2,
 }
 
 /// How the end of a body is known (RFC 9112 6.3).
@@ -82,7 +88,7 @@ pub enum Framing {
     None,
     /// So many bytes follow.
     Length(u64),
-    /// Chunked transfer coding.
+    /// Chunked transfer coding; in HTTP/2 the end of the stream.
     Chunked,
     /// It ends with the connection: responses only.
     UntilClose,
@@ -123,7 +129,7 @@ impl Framing {
     pub const fn towards(self, version: Version) -> Self {
         match (self, version) {
             (Self::Chunked | Self::UntilClose, Version::V10) => Self::UntilClose,
-            (Self::Chunked | Self::UntilClose, Version::V11) => Self::Chunked,
+            (Self::Chunked | Self::UntilClose, Version::V11 | Version::V2) => Self::Chunked,
             (Self::None | Self::Length(_), _) => self,
         }
     }

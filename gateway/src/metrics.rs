@@ -6,6 +6,7 @@
 //! addresses of peers that speak plaintext where TLS is wanted, of which there is a bounded number.
 
 mod exposition;
+mod glitch;
 mod page;
 mod registry;
 mod series;
@@ -19,6 +20,7 @@ use std::{
     time::Duration,
 };
 
+pub use glitch::{Glitch, Glitches};
 pub use registry::{ControlMetrics, Registry};
 pub use series::{
     CheckResult, EndpointMetrics, ListenerMetrics, PassthroughCounters, PlaintextPeers, PolicyCounters,

@@ -5,6 +5,7 @@
 
 mod endpoint;
 mod lease;
+mod multiplexed;
 
 use std::{
     cell::{Cell, RefCell},
@@ -93,7 +94,9 @@ impl Service {
     fn next(compiled: &snapshot::Service, before: Option<&Self>, worker: usize) -> Self {
         let tls = compiled.tls.clone();
         let made_by = |tls: &Option<Arc<ClientContext>>| tls.as_ref().map(Arc::as_ptr);
-        let same_tls = before.is_some_and(|before| made_by(&before.tls) == made_by(&tls));
+        let same_transport = before.is_some_and(|before| {
+            made_by(&before.tls) == made_by(&tls) && before.settings.protocol == compiled.settings.protocol
+        });
         let known: HashMap<SocketAddr, (&Rc<Endpoint>, EndpointHealth)> = before
             .into_iter()
             .flat_map(|service| {
@@ -110,7 +113,7 @@ impl Service {
             .map(|endpoint| {
                 let new = || Rc::new(Endpoint::new(endpoint.address, endpoint.host.clone()));
                 match known.get(&endpoint.address) {
-                    Some((known, health)) if same_tls && known.host == endpoint.host => {
+                    Some((known, health)) if same_transport && known.host == endpoint.host => {
                         (Rc::clone(known), *health)
                     }
                     // Its connections were made to somebody else, or as somebody else.

@@ -1,10 +1,11 @@
-//! One HTTP/1 connection, whichever side it faces: heads and bodies over a stream, plain or secure.
+//! One side of a message, whichever it faces: a connection of HTTP/1, or a stream of one of HTTP/2. Heads and bodies go
+//! through it, and are counted.
 //!
-//! Owns the join of a stream with the pure codecs of `http`, and counts what goes through. Refuses to decide anything:
-//! it neither routes, retries nor answers.
+//! Owns the one match between both versions. Refuses to decide anything: it neither routes, retries nor answers.
 
 mod fault;
-mod look;
+mod h1;
+pub mod h2;
 pub mod pass;
 
 use std::{
@@ -12,57 +13,66 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use sluice_tls::Stream;
+use sluice_tls::{Stream, Transport};
 
 use crate::http::{
-    Asked, BadRequest, BadResponse, BodyReader, BodyWriter, Framing, HeadLimits, Progress, RequestHead,
-    RequestLimits, ResponseHead, Scan, Trailers,
+    Asked, Framing, HeadLimits, OutgoingRequest, OutgoingResponse, Reply, RequestHead, ResponseHead,
+    Trailers, write_interim, write_reply, write_request_head, write_response_head,
 };
 
-pub use fault::{BodyError, NoHead};
+pub use fault::{BodyError, NoHead, Unanswered};
+pub use h1::H1;
+pub use h2::H2;
 
-/// A connection and where it stands in its messages.
-pub struct Wire {
-    stream: Stream,
-    scan: Scan,
-    reader: BodyReader,
-    writer: BodyWriter,
-    /// The message being written ends with the connection.
-    ends_with_connection: bool,
-    taken: u64,
-    written: u64,
+/// A connection or a stream, and where it stands in its messages.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a connection lies where its session does, which is made for it"
+)]
+pub enum Wire {
+    /// A connection.
+    H1(H1),
+    /// A stream.
+    H2(Box<H2>),
+}
+
+macro_rules! each {
+    ($self:expr, $wire:ident => $does:expr) => {
+        match $self {
+            Self::H1($wire) => $does,
+            Self::H2($wire) => $does,
+        }
+    };
 }
 
 /// Heads.
 impl Wire {
-    /// A fresh connection.
+    /// A fresh connection of HTTP/1.
     #[must_use]
     pub fn new(stream: impl Into<Stream>) -> Self {
-        Self {
-            stream: stream.into(),
-            scan: Scan::default(),
-            reader: BodyReader::default(),
-            writer: BodyWriter::default(),
-            ends_with_connection: false,
-            taken: 0,
-            written: 0,
+        Self::H1(H1::new(stream))
+    }
+
+    /// The connection, where this is one.
+    pub fn as_h1(&mut self) -> Option<&mut H1> {
+        match self {
+            Self::H1(wire) => Some(wire),
+            Self::H2(_) => None,
         }
     }
 
-    /// Reads a request head.
-    ///
-    /// # Errors
-    /// Why there is none.
-    pub fn poll_request(
-        &mut self,
-        head: &mut RequestHead,
-        limits: &RequestLimits,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), NoHead<BadRequest>>> {
-        self.poll_head(|input, scan| head.parse(input, scan, limits), cx)
+    /// Writes a request and begins its body. That HTTP/2 cannot be written on is told by [`Self::poll_response`].
+    pub fn write_request(&mut self, request: &RequestHead, outgoing: &OutgoingRequest<'_>) {
+        match self {
+            Self::H1(wire) => {
+                wire.append(|out| write_request_head(out, request, outgoing));
+                wire.begin_body(outgoing.framing);
+            }
+            Self::H2(wire) => wire.write_request(request, outgoing),
+        }
     }
 
-    /// Reads a response head.
+    /// Reads the head of a response.
     ///
     /// # Errors
     /// Why there is none.
@@ -72,58 +82,63 @@ impl Wire {
         limits: &HeadLimits,
         asked: Asked<'_>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), NoHead<BadResponse>>> {
-        self.poll_head(|input, scan| head.parse(input, scan, limits, asked), cx)
+    ) -> Poll<Result<(), Unanswered>> {
+        each!(self, wire => wire.poll_response(head, limits, asked, cx))
     }
 
-    fn poll_head<B>(
-        &mut self,
-        mut parse: impl FnMut(&[u8], &mut Scan) -> Result<Progress, B>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), NoHead<B>>> {
-        loop {
-            let begun = !self.stream.received().is_empty();
-            if begun {
-                match parse(self.stream.received(), &mut self.scan) {
-                    Ok(Progress::Complete { head_bytes }) => {
-                        self.take(head_bytes);
-                        return Poll::Ready(Ok(()));
-                    }
-                    Ok(Progress::Incomplete) => {}
-                    Err(bad) => return Poll::Ready(Err(NoHead::Bad(bad))),
-                }
+    /// Writes a final response, or a 101, and begins its body.
+    pub fn write_response(&mut self, response: &ResponseHead, outgoing: &OutgoingResponse<'_>) {
+        match self {
+            Self::H1(wire) => {
+                wire.append(|out| write_response_head(out, response, outgoing));
+                wire.begin_body(outgoing.framing);
             }
-            match ready!(self.stream.poll_more(cx)) {
-                Ok(0) | Err(_) => return Poll::Ready(Err(NoHead::Closed { begun })),
-                Ok(_) => {}
+            Self::H2(wire) => wire.write_response(response, outgoing),
+        }
+    }
+
+    /// Writes an interim response.
+    pub fn write_interim(&mut self, response: &ResponseHead) {
+        match self {
+            Self::H1(wire) => wire.append(|out| write_interim(out, response)),
+            Self::H2(wire) => wire.write_interim(response),
+        }
+    }
+
+    /// Writes an answer of the gateway's own, whole.
+    pub fn write_reply<'f>(&mut self, reply: &Reply<'_>, fields: impl Iterator<Item = (&'f str, &'f str)>) {
+        match self {
+            Self::H1(wire) => {
+                wire.append(|out| write_reply(out, reply, fields));
+                wire.begin_body(Framing::None);
             }
+            Self::H2(wire) => wire.write_reply(reply, fields),
         }
     }
 }
 
 /// Bodies.
 impl Wire {
-    /// A body of this framing comes in next.
+    /// A body of this framing comes in next; HTTP/2 tells its end itself.
     pub fn expect_body(&mut self, framing: Framing) {
-        self.reader.begin(framing);
-    }
-
-    /// A body of this framing goes out next.
-    pub fn begin_body(&mut self, framing: Framing) {
-        self.ends_with_connection = framing == Framing::UntilClose;
-        self.writer = BodyWriter::new(framing);
+        if let Self::H1(wire) = self {
+            wire.expect_body(framing);
+        }
     }
 
     /// Whether the body that comes in has been read to its end.
     #[must_use]
     pub const fn has_read_body(&self) -> bool {
-        self.reader.is_ended()
+        each!(self, wire => wire.has_read_body())
     }
 
-    /// Whether only the end of the connection ends the message that goes out.
+    /// Whether the message that goes out looks whole if the connection is closed now: only a reset shows that it is not.
     #[must_use]
     pub const fn ends_with_connection(&self) -> bool {
-        self.ends_with_connection
+        match self {
+            Self::H1(wire) => wire.ends_with_connection(),
+            Self::H2(_) => true,
+        }
     }
 
     /// Waits for bytes of the body: so many are at the front of [`Self::front`], to be taken all together. `None` is
@@ -132,34 +147,15 @@ impl Wire {
     /// # Errors
     /// Why the body is not whole.
     pub fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<usize>, BodyError>> {
-        loop {
-            let piece = self.reader.next(self.stream.received()).map_err(BodyError::Bad)?;
-            self.take(piece.overhead);
-            if piece.data > 0 {
-                return Poll::Ready(Ok(Some(piece.data)));
-            }
-            if piece.end {
-                return Poll::Ready(Ok(None));
-            }
-            if piece.overhead > 0 {
-                continue;
-            }
-            match ready!(self.stream.poll_more(cx)) {
-                Ok(0) => {
-                    self.reader.end_of_input().map_err(BodyError::Bad)?;
-                    return Poll::Ready(Ok(None));
-                }
-                Ok(_) => {}
-                Err(error) => return Poll::Ready(Err(BodyError::Broken(error))),
-            }
-        }
+        each!(self, wire => wire.poll_body(cx))
     }
 
-    /// Reads the rest of the body and drops it. `false` if it is larger than `most` bytes or does not end well.
+    /// Reads the rest of the body and drops it. `false` if that is more than `most` bytes or does not end well.
     pub fn poll_discard_body(&mut self, most: u64, cx: &mut Context<'_>) -> Poll<bool> {
+        let before = self.bytes().0;
         loop {
             match ready!(self.poll_body(cx)) {
-                Ok(Some(_)) if self.reader.received() > most => return Poll::Ready(false),
+                Ok(Some(_)) if self.bytes().0 - before > most => return Poll::Ready(false),
                 Ok(Some(length)) => self.take(length),
                 Ok(None) => return Poll::Ready(true),
                 Err(_) => return Poll::Ready(false),
@@ -170,50 +166,49 @@ impl Wire {
     /// The trailers of the body that has ended.
     #[must_use]
     pub const fn trailers(&self) -> &Trailers {
-        self.reader.trailers()
+        each!(self, wire => wire.trailers())
     }
 
     /// Appends a piece of the body that goes out.
     ///
     /// # Errors
-    /// When it is more than was announced: the message cannot be ended well.
+    /// When it cannot be sent, or is more than was announced: the message cannot be ended well.
     pub fn write_body(&mut self, data: &[u8]) -> io::Result<()> {
-        let writer = &mut self.writer;
-        Self::append_to(&mut self.stream, &mut self.written, |out| writer.write(out, data))
-            .map_err(io::Error::other)
+        each!(self, wire => wire.write_body(data))
     }
 
     /// Moves the first `length` bytes at the front of `source`, a piece of its body, into the body that goes out.
     ///
     /// # Errors
-    /// When it is more than was announced: the message cannot be ended well.
+    /// As of [`Self::write_body`].
     pub fn forward_body(&mut self, source: &mut Self, length: usize) -> io::Result<()> {
-        if length < FORWARD_BYTES_MIN {
-            self.write_body(source.front(length))?;
-            source.take(length);
-            return Ok(());
+        match (self, source) {
+            (Self::H1(sink), Self::H1(source)) => sink.forward_body(source, length),
+            (sink, source) => {
+                sink.write_body(source.front(length))?;
+                source.take(length);
+                Ok(())
+            }
         }
-        let writer = &mut self.writer;
-        Self::append_to(&mut self.stream, &mut self.written, |out| {
-            writer.begin_piece(out, length)
-        })
-        .map_err(io::Error::other)?;
-        self.forward_raw(source, length);
-        let writer = &self.writer;
-        Self::append_to(&mut self.stream, &mut self.written, |out| writer.end_piece(out));
-        Ok(())
     }
 
-    /// Ends the body that goes out.
+    /// Ends the body that goes out; once more does nothing.
     ///
     /// # Errors
     /// When it is less than was announced.
     pub fn end_body(&mut self, trailers: &Trailers) -> io::Result<()> {
-        let writer = &mut self.writer;
-        Self::append_to(&mut self.stream, &mut self.written, |out| {
-            writer.end(out, trailers)
-        })
-        .map_err(io::Error::other)
+        each!(self, wire => wire.end_body(trailers))
+    }
+
+    /// Waits until all of the body that goes out is on its way as far as its receiver's window decides: HTTP/1 has none.
+    ///
+    /// # Errors
+    /// When the stream broke.
+    pub fn poll_handed_over(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::H1(_) => Poll::Ready(Ok(())),
+            Self::H2(wire) => wire.poll_handed_over(cx),
+        }
     }
 }
 
@@ -222,40 +217,31 @@ impl Wire {
     /// The first `length` bytes received and not yet taken.
     #[must_use]
     pub fn front(&self, length: usize) -> &[u8] {
-        &self.stream.received()[..length]
+        each!(self, wire => wire.front(length))
     }
 
     /// Takes so many bytes.
     pub fn take(&mut self, length: usize) {
-        self.stream.consume(length);
-        self.taken += length as u64;
-    }
-
-    /// Appends whatever `write` writes to what goes out.
-    pub fn append<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
-        Self::append_to(&mut self.stream, &mut self.written, write)
-    }
-
-    fn append_to<T>(stream: &mut Stream, written: &mut u64, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
-        let out = stream.out();
-        let before = out.len();
-        let result = write(out);
-        *written += (out.len() - before) as u64;
-        result
+        each!(self, wire => wire.take(length));
     }
 
     /// Moves the first `length` bytes at the front of `source` to what goes out, as they are.
-    pub fn forward_raw(&mut self, source: &mut Self, length: usize) {
-        self.stream.forward(&mut source.stream, length);
-        self.written += length as u64;
-        source.taken += length as u64;
-    }
-
-    /// Waits for any byte. `false` if the peer closed or the connection broke.
-    pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        self.stream
-            .poll_fill(cx)
-            .map(|filled| filled.is_ok_and(|bytes| !bytes.is_empty()))
+    ///
+    /// # Errors
+    /// When they cannot be sent.
+    pub fn forward_raw(&mut self, source: &mut Self, length: usize) -> io::Result<()> {
+        match (self, source) {
+            (Self::H1(sink), Self::H1(source)) => {
+                sink.forward_raw(source, length);
+                Ok(())
+            }
+            (Self::H1(sink), Self::H2(source)) => {
+                sink.append(|out| out.extend_from_slice(source.front(length)));
+                source.take(length);
+                Ok(())
+            }
+            (sink @ Self::H2(_), source) => sink.forward_body(source, length),
+        }
     }
 
     /// Waits for any byte, as a tunnel reads: how many are there, 0 at the end.
@@ -263,28 +249,19 @@ impl Wire {
     /// # Errors
     /// When the connection broke.
     pub fn poll_raw(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.stream.poll_fill(cx).map_ok(<[u8]>::len)
-    }
-
-    /// Reads and drops what comes until the peer closes, or `most` bytes came.
-    pub fn poll_discard(&mut self, most: u64, cx: &mut Context<'_>) -> Poll<()> {
-        let mut dropped = 0;
-        while dropped < most {
-            match ready!(self.stream.poll_fill(cx)) {
-                Ok([]) | Err(_) => break,
-                Ok(bytes) => {
-                    let length = bytes.len();
-                    dropped += length as u64;
-                    self.take(length);
-                }
-            }
+        match self {
+            Self::H1(wire) => wire.poll_raw(cx),
+            Self::H2(wire) => match ready!(wire.poll_body(cx)) {
+                Ok(length) => Poll::Ready(Ok(length.unwrap_or(0))),
+                Err(BodyError::Broken(error)) => Poll::Ready(Err(error)),
+                Err(BodyError::Bad(bad)) => Poll::Ready(Err(io::Error::other(bad))),
+            },
         }
-        Poll::Ready(())
     }
 
     /// Sends what is queued, without waiting.
     pub fn start_flush(&mut self) {
-        self.stream.start_flush();
+        each!(self, wire => wire.start_flush());
     }
 
     /// Waits until all that is queued has been sent.
@@ -292,7 +269,10 @@ impl Wire {
     /// # Errors
     /// When the connection broke.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll_flush(cx)
+        match self {
+            Self::H1(wire) => wire.poll_flush(cx),
+            Self::H2(wire) => wire.poll_handed_over(cx),
+        }
     }
 
     /// Waits until fewer than `high_water` bytes are queued.
@@ -300,46 +280,35 @@ impl Wire {
     /// # Errors
     /// When the connection broke.
     pub fn poll_room(&mut self, high_water: usize, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.stream.queued() < high_water {
-            return Poll::Ready(Ok(()));
-        }
-        self.stream.poll_drained(cx, high_water / 2)
+        each!(self, wire => wire.poll_room(high_water, cx))
     }
 
     /// Bytes queued and not sent.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.stream.queued()
+        each!(self, wire => wire.queued())
     }
 
     /// Ready once the peer has closed its side, even behind bytes that nobody has read.
     ///
     /// # Errors
-    /// When the connection broke.
+    /// When the connection broke, or the stream was reset.
     pub fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll_closed(cx)
+        each!(self, wire => wire.poll_closed(cx))
     }
 
     /// Whether the peer is silent and still there, as an idle connection's should be.
     pub fn is_quiet(&mut self) -> bool {
-        self.stream.queued() == 0 && !self.stream.is_readable_or_closed()
+        match self {
+            Self::H1(wire) => wire.is_quiet(),
+            Self::H2(_) => false,
+        }
     }
 
     /// What tells who is at the other end.
     #[must_use]
-    pub const fn transport(&self) -> &Stream {
-        &self.stream
-    }
-
-    /// Whether the bytes at the front begin a TLS handshake.
-    #[must_use]
-    pub fn looks_like_tls(&self) -> bool {
-        sluice_tls::begins_handshake(self.stream.received())
-    }
-
-    /// Queues what says that all was sent, where the end of the connection alone does not.
-    pub fn end(&mut self) {
-        self.stream.end();
+    pub fn transport(&self) -> &Transport {
+        each!(self, wire => wire.transport())
     }
 
     /// Sends the end of the stream after all that was queued and flushed.
@@ -347,33 +316,36 @@ impl Wire {
     /// # Errors
     /// When the connection is broken.
     pub fn shutdown_write(&mut self) -> io::Result<()> {
-        self.stream.shutdown_write()
+        match self {
+            Self::H1(wire) => wire.shutdown_write(),
+            Self::H2(wire) => wire.end_body(&Trailers::default()),
+        }
     }
 
-    /// Resets the connection.
+    /// Resets the connection or the stream.
     pub fn abort(self) {
-        self.stream.abort();
+        match self {
+            Self::H1(wire) => wire.abort(),
+            Self::H2(wire) => wire.abort(),
+        }
     }
 
-    /// The port of this end, by a system call.
+    /// The port of this end.
     #[must_use]
     pub fn local_port(&self) -> u16 {
-        self.stream.local_address().port()
+        each!(self, wire => wire.local_port())
     }
 
     /// Bytes taken and written since it opened.
     #[must_use]
     pub const fn bytes(&self) -> (u64, u64) {
-        (self.taken, self.written)
+        each!(self, wire => wire.bytes())
     }
 
     /// Grows with every byte taken, and with every byte that has left.
     #[must_use]
     pub fn progress(&self) -> u64 {
-        (self.taken + self.written).saturating_sub(self.stream.queued() as u64)
+        let (taken, written) = self.bytes();
+        (taken + written).saturating_sub(self.queued() as u64)
     }
 }
-
-/// Pieces smaller than this are copied: they join what else goes out in one buffer, which costs less than a buffer of
-/// their own.
-const FORWARD_BYTES_MIN: usize = 2048;

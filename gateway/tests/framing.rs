@@ -230,7 +230,6 @@ fn other_versions_are_refused() {
         "GET / http/1.1\r\nhost: h\r\n\r\n",
         "GET / HTTP/0.9\r\nhost: h\r\n\r\n",
         "GET / FTP/1.1\r\nhost: h\r\n\r\n",
-        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ]);
     on_both_drivers(|driver| all_refused(driver, &[400, 505], &requests));
 }

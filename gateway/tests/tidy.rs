@@ -70,6 +70,7 @@ const OWNED: [(&str, &[&str]); 4] = [
     (
         "gateway",
         &[
+            "h2",
             "hyper",
             "hyper-util",
             "httparse",

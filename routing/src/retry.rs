@@ -7,7 +7,7 @@ mod budget;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use sluice_config::model::{Retry, RetryOn};
+use sluice_config::model::{GrpcStatus, Retry, RetryOn};
 
 pub use budget::Budget;
 
@@ -18,10 +18,14 @@ pub enum Failure {
     ConnectFailure,
     /// The connection ended before a whole response head.
     Reset,
+    /// The backend said that it did nothing with the request, or nothing of it left.
+    Refused,
     /// The rule's `backend` timeout passed before a whole response head.
     Timeout,
     /// The backend answered with this status, and nothing of that answer has gone to the client.
     Status(u16),
+    /// The backend ended the call of gRPC with this status and without a message.
+    Grpc(GrpcStatus),
 }
 
 /// A try that failed, and what bears on another.
@@ -98,15 +102,16 @@ impl StopReason {
 ///
 /// A stale kept connection is told from a failing backend by what happened on it: used before, and closed without
 /// a byte of answer. Servers close idle connections at any time (RFC 9112 9.5), so such a request is replayed once
-/// even without a policy, if it is idempotent or nothing of it was sent (RFC 9110 9.2.2, RFC 9112 9.3.1). For the
-/// rest, the budget is asked last, so that only retries that happen are charged.
+/// even without a policy, if it is idempotent or nothing of it was sent (RFC 9110 9.2.2, RFC 9112 9.3.1). So is one
+/// that the backend refused untouched, whatever its method (RFC 9113 8.7). For the rest, the budget is asked last, so that only retries that happen are charged.
 pub fn decide(attempt: &Attempt<'_>, budget: &mut Budget, now: Instant, rng: &mut Rng) -> Verdict {
     if attempt.response_started {
         return Verdict::Stop(StopReason::ResponseStarted);
     }
-    let repeatable = attempt.idempotent || !attempt.bytes_sent;
-    let stale = attempt.failure == Failure::Reset && attempt.reused_connection && !attempt.replayed;
-    if stale && repeatable && attempt.body_replayable {
+    let refused = attempt.failure == Failure::Refused;
+    let repeatable = attempt.idempotent || !attempt.bytes_sent || refused;
+    let stale = refused || attempt.failure == Failure::Reset && attempt.reused_connection;
+    if stale && !attempt.replayed && repeatable && attempt.body_replayable {
         return Verdict::Replay;
     }
     let Some(policy) = attempt
@@ -151,11 +156,13 @@ pub fn backoff(policy: &Retry, retry: u32, rng: &mut Rng) -> Duration {
 fn covers(on: &[RetryOn], failure: Failure) -> bool {
     on.iter().any(|condition| match (condition, failure) {
         (RetryOn::ConnectFailure, Failure::ConnectFailure)
-        | (RetryOn::Reset, Failure::Reset)
+        | (RetryOn::Reset, Failure::Reset | Failure::Refused)
+        | (RetryOn::RefusedStream, Failure::Refused)
         | (RetryOn::Timeout, Failure::Timeout) => true,
         (RetryOn::GatewayError, Failure::Status(status)) => (502..=504).contains(&status),
         (RetryOn::ServerError, Failure::Status(status)) => (500..=599).contains(&status),
         (RetryOn::Status(wanted), Failure::Status(status)) => *wanted == status,
+        (RetryOn::Grpc(wanted), Failure::Grpc(status)) => *wanted == status,
         _ => false,
     })
 }

@@ -6,6 +6,7 @@
 use std::{io, sync::Arc};
 
 use rustls_pki_types::ServerName;
+use sluice_config::model::ApplicationProtocol;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
@@ -30,6 +31,16 @@ pub async fn connect(
     let connector = TlsConnector::from(context.shared());
     let session = connector.connect(host.to_owned(), stream).await;
     session.map_err(|error| failure(&error))
+}
+
+/// What both sides agreed to speak, if that is one of ours.
+#[must_use]
+pub fn agreed(session: &ClientSession) -> Option<ApplicationProtocol> {
+    let name = session.get_ref().1.alpn_protocol()?;
+    let known = [ApplicationProtocol::Http2, ApplicationProtocol::Http1];
+    known
+        .into_iter()
+        .find(|protocol| protocol.as_str().as_bytes() == name)
 }
 
 /// Ends TLS for a client on `stream`. Gives the session, and who the client is if it showed a certificate.

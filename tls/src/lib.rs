@@ -18,6 +18,7 @@ mod peer;
 mod server;
 mod session;
 mod stream;
+mod transport;
 mod verifier;
 
 pub use client::{ClientContext, ClientSettings, Expected};
@@ -26,6 +27,7 @@ pub use failure::{Failure, Reason};
 pub use peer::Peer;
 pub use server::{Clients, ServerContext, ServerSettings, WrongSettings};
 pub use stream::Stream;
+pub use transport::Transport;
 
 /// Whether these first bytes of a connection begin a TLS record that holds a handshake (RFC 8446 5.1):
 /// content type 22 and major version 3. Fewer than two bytes tell nothing and give `false`.

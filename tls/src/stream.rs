@@ -11,10 +11,9 @@ use std::{
 };
 
 use rustls_pki_types::ServerName;
-use sluice_config::model::SpiffeId;
 use sluice_io::TcpStream;
 
-use crate::{ClientContext, Failure, Peer, ServerContext};
+use crate::{ClientContext, Failure, ServerContext, Transport};
 use secure::Secure;
 
 /// A connection of one worker. It has the face of [`TcpStream`], and means the same where nothing else is said; all bytes
@@ -88,18 +87,21 @@ impl Stream {
         }
     }
 
-    /// Whether bytes are sealed on the wire.
+    /// Who is at the other end, and what for.
     #[must_use]
-    pub const fn is_secure(&self) -> bool {
-        matches!(self, Self::Secure(_))
+    pub const fn transport(&self) -> &Transport {
+        match self {
+            Self::Plain(_) => &Transport::PLAIN,
+            Self::Secure(secure) => secure.transport(),
+        }
     }
 
-    /// Who is at the other end, if it showed a certificate.
+    /// What both sides agreed to speak (ALPN, RFC 7301), where they did.
     #[must_use]
-    pub fn peer(&self) -> Option<&Peer> {
+    pub fn alpn(&self) -> Option<&[u8]> {
         match self {
             Self::Plain(_) => None,
-            Self::Secure(secure) => secure.peer(),
+            Self::Secure(secure) => secure.alpn(),
         }
     }
 
@@ -110,34 +112,6 @@ impl Stream {
             Self::Secure(secure) => secure.peer_chain(),
         };
         chain.iter().map(AsRef::as_ref)
-    }
-
-    /// The SPIFFE ID of the certificate that the client was shown.
-    #[must_use]
-    pub fn own_identity(&self) -> Option<SpiffeId<'_>> {
-        match self {
-            Self::Plain(_) => None,
-            Self::Secure(secure) => secure.own_identity(),
-        }
-    }
-
-    /// The name the client asked for (SNI, RFC 6066 3), in lower case.
-    #[must_use]
-    pub fn server_name(&self) -> Option<&str> {
-        match self {
-            Self::Plain(_) => None,
-            Self::Secure(secure) => secure.server_name(),
-        }
-    }
-
-    /// Whether a request for `host` (no port) belongs on this connection: not if its certificate is for others and one of
-    /// the listener's others is for it.
-    #[must_use]
-    pub fn serves(&self, host: &str) -> bool {
-        match self {
-            Self::Plain(_) => true,
-            Self::Secure(secure) => secure.serves(host),
-        }
     }
 
     /// Queues the end of the stream behind what is written, where ending the connection alone does not say that all was

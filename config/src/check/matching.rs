@@ -13,18 +13,45 @@ impl Checker<'_> {
     pub(super) fn matching(&mut self, spec: &spec::Match) -> Option<Match> {
         let headers = self.headers(&spec.headers);
         let query = field_matches(&spec.query, |name| name.0.0.clone());
+        let path = match &spec.grpc {
+            Slot::Absent => spec.path.read_or(None, |path| Some(path_match(path))),
+            Slot::Wrong(_) => None,
+            Slot::Given(at, grpc) => self.grpc(*at, grpc, spec.path.node()).map(Some),
+        };
         let peer = match &spec.peer {
             Slot::Absent => Some(None),
             Slot::Wrong(_) => None,
             Slot::Given(at, peer) => self.peer(*at, peer).map(Some),
         };
         Some(Match {
-            path: spec.path.read_or(None, |path| Some(path_match(path)))?,
+            path: path?,
             method: spec.method.read_or(None, |method| Some(method.0.0.clone()))?,
             headers: headers?,
             query: query?,
             peer: peer?,
         })
+    }
+
+    /// The paths of calls of gRPC.
+    fn grpc(&mut self, at: NodeId, spec: &spec::Grpc, path: Option<NodeId>) -> Option<PathMatch> {
+        if let Some(path) = path {
+            self.error(path, "`grpc` says which paths are meant: remove one of both");
+            return None;
+        }
+        let service = spec.service.read_or(None, |name| Some(name.0.0.clone()))?;
+        let method = spec.method.read_or(None, |name| Some(name.0.0.clone()))?;
+        match (service, method) {
+            (Some(service), Some(method)) => Some(PathMatch::Exact(format!("/{service}/{method}"))),
+            (Some(service), None) => Some(PathMatch::Prefix(format!("/{service}"))),
+            (None, Some(method)) => format!("/[^/]+/{method}").parse().ok().map(PathMatch::Regex),
+            (None, None) => {
+                self.error(
+                    at,
+                    "`service` or `method` is missing: they say which calls are meant",
+                );
+                None
+            }
+        }
     }
 
     fn peer(&mut self, at: NodeId, spec: &spec::Peer) -> Option<Peer> {

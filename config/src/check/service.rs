@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{Checker, each};
 use crate::{
     defaults,
-    model::{Address, Balance, Endpoint, Outlier, Pool, Service, Weight},
+    model::{Address, Balance, Endpoint, Outlier, Pool, Service, ServiceProtocol, Weight},
     spec::{self, OrNone, Slot},
     tree::NodeId,
 };
@@ -17,7 +17,6 @@ impl Checker<'_> {
             let mut seen = HashMap::new();
             each(&list.0, |at, spec| self.endpoint(at, spec, &mut seen))
         });
-        spec.protocol.read_or((), |_| ())?;
         let tls = match &spec.tls {
             Slot::Absent => Some(None),
             tls => tls
@@ -28,6 +27,9 @@ impl Checker<'_> {
         Some(Service {
             name: name?.0.clone(),
             endpoints: endpoints?,
+            protocol: spec
+                .protocol
+                .read_or(ServiceProtocol::Http1, |protocol| (*protocol).into())?,
             tls: tls?,
             balance: spec
                 .balance

@@ -206,6 +206,7 @@ impl From<spec::KeyExchange> for KeyExchange {
 impl From<spec::ApplicationProtocol> for ApplicationProtocol {
     fn from(protocol: spec::ApplicationProtocol) -> Self {
         match protocol {
+            spec::ApplicationProtocol::Http2 => Self::Http2,
             spec::ApplicationProtocol::Http1 => Self::Http1,
         }
     }

@@ -171,12 +171,41 @@ pub enum RetryOn {
     Reset,
     /// The `backend` timeout passed before a response head.
     Timeout,
+    /// An HTTP/2 backend said that it did nothing with the request (RFC 9113 8.7).
+    RefusedStream,
     /// 502, 503 or 504 from the backend.
     GatewayError,
     /// Any 5xx from the backend.
     ServerError,
     /// This status from the backend, 400 to 599.
     Status(u16),
+    /// This status of gRPC from the backend, before any message.
+    Grpc(GrpcStatus),
+}
+
+/// How a call of gRPC ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrpcStatus(pub u8);
+
+impl GrpcStatus {
+    /// The caller gave up.
+    pub const CANCELLED: Self = Self(1);
+    /// Nobody knows.
+    pub const UNKNOWN: Self = Self(2);
+    /// It took too long.
+    pub const DEADLINE_EXCEEDED: Self = Self(4);
+    /// The caller may not.
+    pub const PERMISSION_DENIED: Self = Self(7);
+    /// A bound is reached.
+    pub const RESOURCE_EXHAUSTED: Self = Self(8);
+    /// There is no such method.
+    pub const UNIMPLEMENTED: Self = Self(12);
+    /// Something is broken.
+    pub const INTERNAL: Self = Self(13);
+    /// It may work later.
+    pub const UNAVAILABLE: Self = Self(14);
+    /// The caller is not known.
+    pub const UNAUTHENTICATED: Self = Self(16);
 }
 
 /// What ties a client to a backend of a split.

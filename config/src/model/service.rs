@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     health::Health,
-    tls::ServiceTls,
+    tls::{ApplicationProtocol, ServiceTls},
     value::{Invalid, Millis, Name, Weight, domain},
 };
 
@@ -17,6 +17,8 @@ pub struct Service {
     pub name: Name,
     /// Never empty.
     pub endpoints: Vec<Endpoint>,
+    /// What is spoken to them.
+    pub protocol: ServiceProtocol,
     /// How they are reached over TLS; `None` in plaintext.
     pub tls: Option<ServiceTls>,
     /// How one is picked.
@@ -47,6 +49,30 @@ pub enum Address {
     Ip(SocketAddr),
     /// A DNS name (lower case, no trailing dot) and port: as many endpoints as it has addresses.
     Dns(String, u16),
+}
+
+/// What is spoken to the endpoints of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ServiceProtocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2: over TLS, or in clear text by prior knowledge (RFC 9113 3.3).
+    H2,
+    /// Over TLS whichever of both the endpoint prefers, in clear text HTTP/1.1.
+    Auto,
+}
+
+impl ServiceProtocol {
+    /// What is offered over TLS, best first.
+    #[must_use]
+    pub const fn alpn(self) -> &'static [ApplicationProtocol] {
+        match self {
+            Self::Http1 => &[ApplicationProtocol::Http1],
+            Self::H2 => &[ApplicationProtocol::Http2],
+            Self::Auto => &[ApplicationProtocol::Http2, ApplicationProtocol::Http1],
+        }
+    }
 }
 
 /// How an endpoint is picked.

@@ -79,6 +79,9 @@ pub enum KeyExchange {
 /// What is spoken inside of TLS, as ALPN names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ApplicationProtocol {
+    /// HTTP/2.
+    #[serde(rename = "h2")]
+    Http2,
     /// HTTP/1.1.
     #[serde(rename = "http/1.1")]
     Http1,
@@ -152,6 +155,7 @@ impl ApplicationProtocol {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Http2 => "h2",
             Self::Http1 => "http/1.1",
         }
     }

@@ -170,8 +170,8 @@ const SHORTHAND: &[(&str, &str)] = &[
 /// Words that later versions will know, by the enum they belong to.
 const LATER: &[(&str, &[&str])] = &[
     ("ListenerProtocol", &["udp", "http3"]),
-    ("ApplicationProtocol", &["h2", "h3"]),
-    ("ServiceProtocol", &["h2", "auto", "http2", "grpc", "tcp"]),
+    ("ApplicationProtocol", &["h3"]),
+    ("ServiceProtocol", &["h3", "http3"]),
     ("Balance", &["ringHash", "maglev", "consistentHash", "peakEwma"]),
     ("Filter", &["mirror", "cors", "fault", "rateLimit"]),
     ("BackendFilter", &["mirror", "fault"]),

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Peer, Slot, Table, Written,
+    Grpc, Peer, Slot, Table, Written,
     notation::{Method, Text},
     path::Path,
     scalar::Flag,
@@ -17,11 +17,13 @@ use crate::model::{HeaderName, Pattern};
     default,
     rename_all = "camelCase",
     deny_unknown_fields,
-    expecting = "a match, a map of `path`, `method`, `headers`, `query`, `peer`"
+    expecting = "a match, a map of `path`, `grpc`, `method`, `headers`, `query`, `peer`"
 )]
 pub(crate) struct Match {
     /// The path in its normal form, without the query.
     pub(crate) path: Slot<PathMatch>,
+    /// In place of a path: which calls of gRPC.
+    pub(crate) grpc: Slot<Grpc>,
     /// The method, exactly.
     pub(crate) method: Slot<Written<Method>>,
     /// Header fields by name, in any case; several values of a name count joined by `, `.

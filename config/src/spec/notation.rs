@@ -7,7 +7,11 @@ use std::{
 
 use ipnet::IpNet;
 
-use super::{path::Path, scalar::Notation};
+use super::{
+    grpc::{GrpcMethod, GrpcService},
+    path::Path,
+    scalar::Notation,
+};
 use crate::model::{
     Address, Glob, HeaderName, HeaderValue, HostPattern, Millis, Name, PathPattern, Pattern, ServiceAccount,
     SpiffePattern,
@@ -80,6 +84,18 @@ notation!(
     "HostPattern",
     "a host or a wildcard such as `*.example.com`",
     r"^((\*\.)?[A-Za-z0-9._-]{1,254}|\[[0-9A-Fa-f:.]+\])$"
+);
+notation!(
+    GrpcService,
+    "GrpcService",
+    "the full name of a service of gRPC, as `package.Service`",
+    r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"
+);
+notation!(
+    GrpcMethod,
+    "GrpcMethod",
+    "the name of a method of gRPC, as `SayHello`",
+    "^[A-Za-z_][A-Za-z0-9_]*$"
 );
 notation!(Pattern, "Regex", "a regular expression", "^");
 notation!(

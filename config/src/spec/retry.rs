@@ -17,7 +17,7 @@ use crate::{
         RETRY_ATTEMPTS, RETRY_ATTEMPTS_MAX, RETRY_BACKOFF_BASE, RETRY_BACKOFF_MAX, RETRY_BODY_LIMIT,
         RETRY_BODY_LIMIT_MAX, RETRY_BUDGET_PER_SECOND, RETRY_BUDGET_PER_SECOND_MAX, RETRY_BUDGET_PERCENT,
     },
-    model::{self, Millis, value::Invalid},
+    model::{self, GrpcStatus, Millis, value::Invalid},
     reader::{closest, refuse},
 };
 
@@ -99,15 +99,12 @@ impl Visitor<'_> for RetryOnVisitor {
     type Value = RetryOn;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("`connectFailure`, `reset`, `timeout`, `gatewayError`, `5xx` or a status from 400 to 599")
+        f.write_str("`connectFailure`, `reset`, `timeout`, `refusedStream`, `gatewayError`, `5xx`, a status of gRPC as `unavailable`, or a status from 400 to 599")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<RetryOn, E> {
         if let Some((_, on)) = WORDS.iter().find(|(word, _)| *word == text) {
             return Ok(RetryOn(*on));
-        }
-        if LATER.contains(&text) {
-            return Err(E::custom(format!("`{text}` is not supported in this version")));
         }
         match closest(text, WORDS.iter().map(|(word, _)| *word)) {
             Some(word) => Err(refuse(Invalid::rather(
@@ -135,26 +132,28 @@ impl JsonSchema for RetryOn {
         let words: Vec<&str> = WORDS.iter().map(|(word, _)| *word).collect();
         json_schema!({
             "description": "What makes a try worth repeating: no connection; the connection ended before a \
-                response head; the backend timeout passed; 502, 503 or 504; any 5xx; or this status.",
+                response head; the backend timeout passed; an HTTP/2 backend refused the stream; 502, 503 or 504; any 5xx; that status of gRPC without a message before; or this status.",
             "anyOf": [{ "enum": words }, { "type": "integer", "minimum": 400, "maximum": 599 }],
         })
     }
 }
 
-const WORDS: [(&str, model::RetryOn); 5] = [
+const WORDS: [(&str, model::RetryOn); 11] = [
     ("connectFailure", model::RetryOn::ConnectFailure),
     ("reset", model::RetryOn::Reset),
     ("timeout", model::RetryOn::Timeout),
+    ("refusedStream", model::RetryOn::RefusedStream),
     ("gatewayError", model::RetryOn::GatewayError),
     ("5xx", model::RetryOn::ServerError),
-];
-
-/// Words of HTTP/2 and gRPC, which later versions will know.
-const LATER: [&str; 6] = [
-    "refusedStream",
-    "cancelled",
-    "deadlineExceeded",
-    "internal",
-    "resourceExhausted",
-    "unavailable",
+    ("cancelled", model::RetryOn::Grpc(GrpcStatus::CANCELLED)),
+    (
+        "deadlineExceeded",
+        model::RetryOn::Grpc(GrpcStatus::DEADLINE_EXCEEDED),
+    ),
+    ("internal", model::RetryOn::Grpc(GrpcStatus::INTERNAL)),
+    (
+        "resourceExhausted",
+        model::RetryOn::Grpc(GrpcStatus::RESOURCE_EXHAUSTED),
+    ),
+    ("unavailable", model::RetryOn::Grpc(GrpcStatus::UNAVAILABLE)),
 ];

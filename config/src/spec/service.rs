@@ -67,11 +67,15 @@ pub(crate) struct Endpoint {
 }
 
 /// What is spoken to the endpoints.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum ServiceProtocol {
     /// HTTP/1.1.
     Http1,
+    /// HTTP/2: over TLS, or in clear text by prior knowledge. What gRPC needs.
+    H2,
+    /// Over TLS whichever of both the endpoint prefers (ALPN), in clear text HTTP/1.1.
+    Auto,
 }
 
 /// How an endpoint is picked.
@@ -138,6 +142,16 @@ pub(crate) struct Outlier {
     /// Share of the endpoints that may be out at once, in percent.
     #[schemars(extend("default" = OUTLIER_PERCENT_MAX))]
     pub(crate) percent_max: Slot<Int<0, 100>>,
+}
+
+impl From<ServiceProtocol> for model::ServiceProtocol {
+    fn from(protocol: ServiceProtocol) -> Self {
+        match protocol {
+            ServiceProtocol::Http1 => Self::Http1,
+            ServiceProtocol::H2 => Self::H2,
+            ServiceProtocol::Auto => Self::Auto,
+        }
+    }
 }
 
 impl From<Balance> for model::Balance {

@@ -118,6 +118,8 @@ pub(crate) enum KeyExchange {
 /// What is spoken inside of TLS.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 pub(crate) enum ApplicationProtocol {
+    #[serde(rename = "h2")]
+    Http2,
     #[serde(rename = "http/1.1")]
     Http1,
 }

@@ -14,7 +14,7 @@ use sluice_tls::{Failure, Reason, ServerContext, Stream, begins_handshake};
 
 use super::Admitted;
 use crate::{
-    downstream::{Entrance, h1},
+    downstream::{Entrance, h1, h2},
     exchange::{Context, Watchdog},
     snapshot,
 };
@@ -89,13 +89,17 @@ impl Greeting {
 
     fn serve(self, stream: Stream) {
         let io = self.context.io.clone();
-        io.spawn(h1::serve(
-            self.context,
-            self.entrance,
-            stream,
-            self.peer,
-            self.admitted,
-        ));
+        let Self {
+            context,
+            entrance,
+            peer,
+            admitted,
+        } = self;
+        if stream.alpn() == Some(b"h2") {
+            io.spawn(h2::serve(context, entrance, stream, peer, admitted));
+        } else {
+            io.spawn(h1::serve(context, entrance, stream, peer, admitted));
+        }
     }
 
     fn listener<T>(&self, look: impl FnOnce(&snapshot::Listener) -> T) -> T {

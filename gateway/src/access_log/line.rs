@@ -35,6 +35,9 @@ pub(super) fn write(line: &mut Vec<u8>, stamp: &Stamp, entry: &Entry<'_>) {
     if let Some(status) = request.and_then(|request| request.status) {
         number(line, "status", u64::from(status));
     }
+    if let Some(status) = request.and_then(|request| request.grpc_status) {
+        number(line, "grpc_status", u64::from(status));
+    }
     reason(line, entry.reason);
     policies(line, entry.policies);
     milliseconds(line, "duration_ms", entry.duration);

@@ -38,6 +38,7 @@ fn request<'a>() -> Request<'a> {
         host: b"reviews.example.com",
         path: b"/api?x=1",
         status: Some(200),
+        grpc_status: None,
         retry: None,
         id: b"4f1c",
         user_agent: None,

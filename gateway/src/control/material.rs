@@ -16,7 +16,7 @@ use std::{
 use sluice_config::{
     Model,
     defaults::CERTIFICATE_WARNING_DAYS,
-    model::{CertificateFiles, Enrollment, ServiceTls},
+    model::{CertificateFiles, Enrollment, ServiceProtocol, ServiceTls},
 };
 use sluice_tls::material::{Authorities, Identity, Revocations, Span};
 
@@ -41,6 +41,7 @@ pub(crate) struct Materials {
 /// What a service's context was made of: while that is the same, so is the context, with the connections made by it.
 struct ServiceMaterial {
     tls: ServiceTls,
+    protocol: ServiceProtocol,
     identity: Option<Arc<Identity>>,
     authorities: Vec<Arc<Authorities>>,
 }
@@ -49,6 +50,7 @@ impl ServiceMaterial {
     fn is(&self, other: &Self) -> bool {
         let same = |(one, other): (&Arc<Authorities>, &Arc<Authorities>)| Arc::ptr_eq(one, other);
         self.tls == other.tls
+            && self.protocol == other.protocol
             && self.identity.as_ref().map(Arc::as_ptr) == other.identity.as_ref().map(Arc::as_ptr)
             && self.authorities.len() == other.authorities.len()
             && self.authorities.iter().zip(&other.authorities).all(same)

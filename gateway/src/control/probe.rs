@@ -4,10 +4,14 @@
 //! is forgotten. Refuses to publish: it says what changed, and the control loop does the rest.
 
 mod check;
+mod http2;
 
 use std::{collections::HashMap, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
-use sluice_config::{defaults::operations::HEALTH_CHECKS_AT_ONCE_MAX, model::Health};
+use sluice_config::{
+    defaults::operations::HEALTH_CHECKS_AT_ONCE_MAX,
+    model::{Health, ServiceProtocol},
+};
 use sluice_routing::health::Checked;
 use sluice_tls::ClientContext;
 use tokio::{
@@ -49,7 +53,17 @@ pub(super) struct Question {
     /// The endpoint's; what is asked may have another port.
     address: SocketAddr,
     health: Arc<Health>,
+    protocol: ServiceProtocol,
     secure: Option<Secured>,
+}
+
+impl Question {
+    /// Whether both ask the same in the same way.
+    fn is(&self, other: &Self) -> bool {
+        self.health == other.health
+            && self.protocol == other.protocol
+            && Secured::is(self.secure.as_ref(), other.secure.as_ref())
+    }
 }
 
 /// How an endpoint is asked over TLS: as requests go to it.
@@ -68,7 +82,7 @@ impl Secured {
     }
 
     /// Whether both ask in the same way; a changed certificate makes another context.
-    fn is(one: &Option<Self>, other: &Option<Self>) -> bool {
+    fn is(one: Option<&Self>, other: Option<&Self>) -> bool {
         match (one, other) {
             (None, None) => true,
             (Some(one), Some(other)) => Arc::ptr_eq(&one.context, &other.context) && one.host == other.host,
@@ -95,8 +109,7 @@ pub(super) struct Probes<A> {
 
 struct Watched {
     checked: Checked,
-    health: Arc<Health>,
-    secure: Option<Secured>,
+    question: Question,
     asking: u64,
     task: AbortHandle,
 }
@@ -133,6 +146,7 @@ impl<A: Ask> Probes<A> {
                 let question = Question {
                     address: endpoint.address,
                     health: Arc::clone(&health),
+                    protocol: service.settings.protocol,
                     secure: Secured::of(service, endpoint),
                 };
                 (endpoint.address, self.watch(name, question, known))
@@ -143,15 +157,15 @@ impl<A: Ask> Probes<A> {
     }
 
     fn watch(&mut self, service: &str, question: Question, known: Option<Watched>) -> Watched {
-        let (address, health) = (question.address, Arc::clone(&question.health));
-        let secure = question.secure.clone();
+        let address = question.address;
         let mut checked = Checked::default();
         if let Some(known) = known {
-            if known.health == health && Secured::is(&known.secure, &secure) {
+            if known.question.is(&question) {
                 return known;
             }
             checked = known.checked;
-            if known.health.check != health.check || known.health.port != health.port {
+            let (before, now) = (&known.question.health, &question.health);
+            if before.check != now.check || before.port != now.port {
                 checked.unsettle();
             }
         }
@@ -164,12 +178,12 @@ impl<A: Ask> Probes<A> {
             asking,
         };
         let (asker, turns) = (Arc::clone(&self.asker), Arc::clone(&self.turns));
+        let asked = ask(asker, turns, question.clone(), answer, self.tell.clone());
         Watched {
             checked,
-            health,
-            secure,
+            question,
             asking,
-            task: tokio::spawn(ask(asker, turns, question, answer, self.tell.clone())).abort_handle(),
+            task: tokio::spawn(asked).abort_handle(),
         }
     }
 
@@ -182,7 +196,10 @@ impl<A: Ask> Probes<A> {
         let Some(watched) = watched else {
             return Learned::Nothing;
         };
-        if !watched.checked.on_answer(answer.outcome.is_ok(), &watched.health) {
+        if !watched
+            .checked
+            .on_answer(answer.outcome.is_ok(), &watched.question.health)
+        {
             return Learned::Unchanged;
         }
         Learned::Changed {

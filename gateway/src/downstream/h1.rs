@@ -11,7 +11,7 @@ use std::{
 use sluice_config::defaults;
 use sluice_tls::Stream;
 
-use super::{Entrance, Live};
+use super::{Entrance, Live, h2};
 use crate::{
     error::Failure,
     exchange::{self, Client, Context, Heads, Next, Watchdog},
@@ -26,6 +26,14 @@ struct Session {
     client: Client,
 }
 
+/// What follows a request, or comes in place of one.
+enum Then {
+    /// As the exchange says.
+    Next(Next),
+    /// The client begins HTTP/2 (RFC 9113 3.4): its preface is among what was received.
+    Http2,
+}
+
 /// What woke a session that waits between requests.
 enum Woken {
     /// Bytes of a request.
@@ -36,7 +44,7 @@ enum Woken {
 
 /// Serves a connection to its end, and drops `place` with it. The future holds each thing once: what an `async fn` takes
 /// it holds twice, as taken and as used.
-pub fn serve<P>(
+pub fn serve<P: 'static>(
     context: Rc<Context>,
     entrance: Rc<Entrance>,
     stream: Stream,
@@ -52,8 +60,9 @@ pub fn serve<P>(
     };
     async move {
         match session.run().await {
-            Next::KeepAlive | Next::Close => session.close().await,
-            Next::Abort => session.client.wire.abort(),
+            Then::Next(Next::KeepAlive | Next::Close) => session.close().await,
+            Then::Next(Next::Abort) => session.client.wire.abort(),
+            Then::Http2 => return session.change(place),
         }
         drop(place);
     }
@@ -61,18 +70,18 @@ pub fn serve<P>(
 
 impl Session {
     /// One request after another.
-    async fn run(&mut self) -> Next {
+    async fn run(&mut self) -> Then {
         let opened = self.context.io.now();
         let mut patience = opened + self.entrance.live().listener().settings.head_timeout.duration();
         // The first head has this time from accept on, silent or not.
         let mut first = Some(patience);
         loop {
             if let Woken::Over = self.wait(patience).await {
-                return Next::Close;
+                return Then::Next(Next::Close);
             }
-            let next = self.request(first.take()).await;
-            if next != Next::KeepAlive {
-                return next;
+            match self.request(first.take()).await {
+                Then::Next(Next::KeepAlive) => {}
+                then => return then,
             }
             patience =
                 self.context.io.now() + self.entrance.live().listener().settings.idle_timeout.duration();
@@ -85,12 +94,15 @@ impl Session {
         let client = &mut self.client;
         let mut warned = false;
         poll_fn(|cx| {
-            match client.wire.poll_bytes(cx) {
+            let Some(wire) = client.wire.as_h1() else {
+                return Poll::Ready(Woken::Over);
+            };
+            match wire.poll_bytes(cx) {
                 Poll::Ready(true) => return Poll::Ready(Woken::Bytes),
                 Poll::Ready(false) => return Poll::Ready(Woken::Over),
                 Poll::Pending => {}
             }
-            client.wire.start_flush();
+            wire.start_flush();
             if !warned && client.drain.poll_begun(cx).is_ready() {
                 // A client that sends often gets its answer with `connection: close`; one that rests is let go.
                 warned = true;
@@ -102,7 +114,7 @@ impl Session {
     }
 
     /// Reads one request, its head until `by` or for as long as the listener allows, and has it served.
-    async fn request(&mut self, by: Option<Instant>) -> Next {
+    async fn request(&mut self, by: Option<Instant>) -> Then {
         let mut heads = self.context.lend_heads();
         let live = self.entrance.live();
         self.client.begin(live.id, self.context.pressure());
@@ -111,10 +123,35 @@ impl Session {
         let next = match head {
             Ok(()) => exchange::serve(context, current, client, &mut heads).await,
             Err(Failure::ClientGone) => Next::Abort,
+            Err(Failure::BadRequest { rule, .. })
+                if rule == BadRequest::HTTP2_PREFACE.rule && client.may_change() =>
+            {
+                self.context.return_heads(heads);
+                return Then::Http2;
+            }
             Err(failure) => exchange::refuse(context, current, client, &mut heads, failure).await,
         };
         self.context.return_heads(heads);
-        next
+        Then::Next(next)
+    }
+
+    /// Goes on as a session of HTTP/2.
+    fn change<P: 'static>(self, place: P) {
+        let Self {
+            context,
+            entrance,
+            client,
+        } = self;
+        if let Wire::H1(wire) = client.wire {
+            let io = context.io.clone();
+            io.spawn(h2::serve(
+                context,
+                entrance,
+                wire.into_stream(),
+                client.peer,
+                place,
+            ));
+        }
     }
 
     /// Reads the rest of the head.
@@ -125,11 +162,14 @@ impl Session {
         let deadline = by.unwrap_or_else(|| self.context.io.now() + settings.head_timeout.duration());
         let client = &mut self.client;
         let whole = poll_fn(|cx| {
+            let Some(wire) = client.wire.as_h1() else {
+                return Poll::Ready(Err(NoHead::Closed { begun: false }));
+            };
             // A client that pipelines without reading its answers waits here.
-            if ready!(client.wire.poll_room(room, cx)).is_err() {
+            if ready!(wire.poll_room(room, cx)).is_err() {
                 return Poll::Ready(Err(NoHead::Closed { begun: false }));
             }
-            client.wire.poll_request(&mut heads.request, &limits, cx)
+            wire.poll_request(&mut heads.request, &limits, cx)
         });
         match client.watchdog.until(Some(deadline), whole).await {
             Ok(Ok(())) => {
@@ -137,7 +177,7 @@ impl Session {
                 Ok(())
             }
             Ok(Err(NoHead::Bad(bad))) => {
-                let bad = if client.wire.looks_like_tls() {
+                let bad = if client.wire.as_h1().is_some_and(|wire| wire.looks_like_tls()) {
                     BadRequest::TLS
                 } else {
                     bad
@@ -164,19 +204,20 @@ impl Session {
             .body_idle_timeout
             .duration();
         let client = &mut self.client;
-        client.wire.end();
-        let flushed = poll_fn(|cx| client.wire.poll_flush(cx));
+        let Wire::H1(wire) = &mut client.wire else { return };
+        wire.end();
+        let flushed = poll_fn(|cx| wire.poll_flush(cx));
         if !matches!(
             client.watchdog.until(Some(io.now() + stall), flushed).await,
             Ok(Ok(()))
         ) {
             return;
         }
-        if !client.lingers || client.wire.shutdown_write().is_err() {
+        if !client.lingers || wire.shutdown_write().is_err() {
             return;
         }
         let deadline = io.now() + defaults::LINGER_MAX.duration();
-        let rest = poll_fn(|cx| client.wire.poll_discard(defaults::LINGER_BYTES_MAX, cx));
+        let rest = poll_fn(|cx| wire.poll_discard(defaults::LINGER_BYTES_MAX, cx));
         // However it ends, the connection is over.
         let _ = client.watchdog.until(Some(deadline), rest).await;
     }

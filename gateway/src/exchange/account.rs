@@ -6,7 +6,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use sluice_config::model::{ForwardCertificate, ListenerId, PolicyId};
+use sluice_config::model::{ForwardCertificate, GrpcStatus, ListenerId, PolicyId};
 use sluice_routing::authorize::Decision;
 
 use super::{Client, Context, Current};
@@ -22,6 +22,8 @@ use crate::{
 pub(super) struct Account<'a> {
     /// The status the client gets.
     pub(super) status: Option<u16>,
+    /// How the call of gRPC ended, where it is one.
+    pub(super) grpc_status: Option<GrpcStatus>,
     /// Why there was no further try, where one was wished for.
     pub(super) gave_up: Option<RetryOutcome>,
     /// What the client may be believed about itself.
@@ -67,6 +69,7 @@ impl<'a> Account<'a> {
             listener_id: client.listener,
             endpoint: None,
             status: None,
+            grpc_status: None,
             attempts: 0,
             gave_up: None,
             try_started: None,
@@ -200,12 +203,14 @@ impl<'a> Account<'a> {
             protocol: match request.version() {
                 Version::V10 => "HTTP/1.0",
                 Version::V11 => "HTTP/1.1",
+                Version::V2 => "HTTP/2",
             },
             request: Some(access_log::Request {
                 method: request.method().as_bytes(),
                 host: request.host().as_bytes(),
                 path: request.target().as_bytes(),
                 status: self.status,
+                grpc_status: self.grpc_status.map(|status| status.0),
                 retry: self.gave_up,
                 id,
                 user_agent: request.fields().first(Known::UserAgent),

@@ -13,7 +13,7 @@ use crate::{
     error::Failure,
     http::{Asked, HeadLimits, Method},
     upstream::{self, Lease, Pick, Service},
-    wire::NoHead,
+    wire::Unanswered,
 };
 
 /// What a try came to.
@@ -58,7 +58,7 @@ impl Exchange<'_> {
         let kept = if retries.wants_new_connection() {
             None
         } else {
-            Lease::pooled(service, &pick.endpoint, started)
+            Lease::pooled(&self.context.io, service, &pick.endpoint, started)
         };
         let mut lease = match kept {
             Some(lease) => lease,
@@ -118,7 +118,7 @@ impl Exchange<'_> {
         self.client.wire.start_flush();
         let bound = now + service.settings.connect_timeout.duration();
         let options = upstream::socket_options(self.settings());
-        let connecting = Lease::connect(&self.context.io, service, &pick.endpoint, &options);
+        let connecting = Lease::open(&self.context.io, service, &pick.endpoint, &options);
         let connected = self
             .client
             .watchdog
@@ -168,13 +168,19 @@ impl Exchange<'_> {
             .poll_response(&mut self.heads.response, &HeadLimits::RESPONSE, asked, cx)
         {
             Poll::Ready(Ok(())) => return Poll::Ready(Ok(Heard::Head)),
-            Poll::Ready(Err(NoHead::Bad(bad))) => {
+            Poll::Ready(Err(Unanswered::Bad(bad))) => {
                 return Poll::Ready(Err(Failure::UpstreamProtocol(bad.rule)));
             }
-            Poll::Ready(Err(NoHead::Closed { begun })) => {
+            Poll::Ready(Err(Unanswered::Closed { begun })) => {
                 return Poll::Ready(Ok(Heard::Nothing {
                     failure: retry::Failure::Reset,
                     answer_begun: begun,
+                }));
+            }
+            Poll::Ready(Err(Unanswered::Refused)) => {
+                return Poll::Ready(Ok(Heard::Nothing {
+                    failure: retry::Failure::Refused,
+                    answer_begun: false,
                 }));
             }
             Poll::Pending => {}

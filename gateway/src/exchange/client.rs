@@ -91,6 +91,12 @@ impl Client {
         }
     }
 
+    /// Whether it may begin another version of HTTP: with its first bytes, and where no handshake has agreed on one.
+    #[must_use]
+    pub fn may_change(&self) -> bool {
+        self.wire.bytes() == (0, 0) && !self.wire.transport().is_secure()
+    }
+
     /// How its requests arrive, by a listener with this port and, as far as is believed, from `address`. On plaintext nobody
     /// proves to be anyone.
     #[must_use]
@@ -217,7 +223,7 @@ pub(super) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<In
 }
 
 /// A wait that starts again whenever something moved.
-pub(super) struct Stall {
+pub struct Stall {
     seen: u64,
     moved: Instant,
     bound: Duration,
@@ -229,7 +235,7 @@ pub(super) struct Stall {
 impl Stall {
     /// From now on, at most `bound` without progress.
     #[must_use]
-    pub(super) const fn new(now: Instant, bound: Duration) -> Self {
+    pub const fn new(now: Instant, bound: Duration) -> Self {
         Self {
             seen: 0,
             moved: now,
@@ -240,7 +246,7 @@ impl Stall {
 
     /// Ready when nothing has moved for the bound, or by an eighth longer, or when `other` is over. `progress` differs
     /// from the last time if something moved.
-    pub(super) fn poll(
+    pub fn poll(
         &mut self,
         watchdog: &mut Watchdog,
         progress: u64,

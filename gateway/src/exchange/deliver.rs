@@ -11,7 +11,7 @@ use sluice_config::defaults;
 use super::{Elapsed, Exchange, Next, Retries, Stall, Upload, earlier};
 use crate::{
     error::Failure,
-    http::{Connection, Framing, OutgoingResponse, Version, write_interim, write_response_head},
+    http::{Connection, Framing, OutgoingResponse, Version, grpc_status},
     snapshot::Backend,
     upstream::{Lease, Service},
     wire::pass::{self, Broken},
@@ -27,9 +27,9 @@ impl Exchange<'_> {
         if retries.interims > defaults::INTERIM_RESPONSES_MAX {
             return Err(Failure::UpstreamProtocol("too_many_interim_responses"));
         }
-        if self.heads.request.version() == Version::V11 {
+        if self.heads.request.version() != Version::V10 {
             let response = &self.heads.response;
-            self.client.wire.append(|out| write_interim(out, response));
+            self.client.wire.write_interim(response);
             self.client.continued |= self.heads.response.status() == 100;
             self.client.wire.start_flush();
         }
@@ -71,6 +71,11 @@ impl Exchange<'_> {
         lease.wire.expect_body(self.heads.response.framing());
         self.relay(&mut lease, &mut retries.upload, retries.deadline)
             .await?;
+        if self.account.grpc_status.is_none() && retries.is_grpc() {
+            let trailers = lease.wire.trailers();
+            let status = trailers.iter().find(|(name, _)| *name == b"grpc-status");
+            self.account.grpc_status = status.and_then(|(_, value)| grpc_status(value));
+        }
         if retries.upload.done && !retries.upload.broken && self.heads.response.keeps_alive() {
             lease.give_back(service, self.context.io.now());
         }
@@ -92,13 +97,9 @@ impl Exchange<'_> {
                 edits: &share.response_edits,
                 date,
             };
-            let response = &self.heads.response;
-            client
-                .wire
-                .append(|out| write_response_head(out, response, &outgoing));
+            client.wire.write_response(&self.heads.response, &outgoing);
         });
         client.answered = true;
-        client.wire.begin_body(framing);
     }
 
     /// Whether the client's connection may outlive this response, as far as its head can tell.

@@ -6,7 +6,7 @@ use sluice_routing::filter::{HeaderEdits, Target, location};
 use super::{Exchange, Next};
 use crate::{
     answer::Answer,
-    http::{Connection, Framing, Method, Reply, write_reply},
+    http::{Connection, Method, Reply, grpc_message},
 };
 
 impl Exchange<'_> {
@@ -49,12 +49,28 @@ impl Exchange<'_> {
     /// What the table of failures says.
     pub(super) async fn failure(&mut self, answer: &Answer) -> Next {
         self.client.closing |= answer.close;
+        if self.heads.request.is_grpc() {
+            return self.grpc_failure(answer).await;
+        }
         self.reply(
             answer.status,
             std::iter::empty(),
             answer.text.as_bytes(),
             &HeaderEdits::default(),
         );
+        self.after_reply().await
+    }
+
+    /// The end of a call of gRPC, without a message before it: its status stands where trailers would be, in the head.
+    async fn grpc_failure(&mut self, answer: &Answer) -> Next {
+        let (status, message) = (answer.grpc.0.to_string(), grpc_message(answer.text));
+        let fields = [
+            ("content-type", "application/grpc"),
+            ("grpc-status", status.as_str()),
+            ("grpc-message", message.as_str()),
+        ];
+        self.account.grpc_status = Some(answer.grpc);
+        self.reply(200, fields.into_iter(), b"", &HeaderEdits::default());
         self.after_reply().await
     }
 
@@ -83,12 +99,9 @@ impl Exchange<'_> {
                 },
                 date,
             };
-            client
-                .wire
-                .append(|out| write_reply(out, &reply, kept.chain(added)));
+            client.wire.write_reply(&reply, kept.chain(added));
         });
         client.answered = true;
-        client.wire.begin_body(Framing::None);
     }
 
     async fn after_reply(&mut self) -> Next {

@@ -7,7 +7,7 @@ use sluice_routing::{filter, split};
 
 use super::{Account, Client, Context};
 use crate::{
-    http::{OutgoingRequest, RequestHead, RequestId, write_request_head},
+    http::{OutgoingRequest, RequestHead, RequestId},
     snapshot::Backend,
     wire::Wire,
 };
@@ -72,7 +72,6 @@ impl<'a> Plan<'a> {
                 made.as_bytes()
             }
         };
-        let framing = request.framing();
         let outgoing = OutgoingRequest {
             path: self.path(request),
             host: self
@@ -83,12 +82,11 @@ impl<'a> Plan<'a> {
             forwarded: &account.forwarded,
             certificate: client.certificate(),
             request_id,
-            framing,
+            framing: request.framing(),
             upgrade: request.upgrade().is_some(),
             expect_continue: request.expects_continue() && !client.continued,
         };
-        backend.append(|out| write_request_head(out, request, &outgoing));
-        backend.begin_body(framing);
+        backend.write_request(request, &outgoing);
     }
 }
 

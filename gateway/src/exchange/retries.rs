@@ -6,12 +6,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sluice_config::{defaults, model::Retry};
+use sluice_config::{
+    defaults,
+    model::{Retry, ServiceProtocol},
+};
 use sluice_routing::retry::{self, Attempt, Budget, StopReason, Verdict};
 
-use super::{Account, Context, Upload};
+use super::{Account, Context, Upload, earlier};
 use crate::{
     error::Failure,
+    http::{RequestHead, ResponseHead},
     metrics::{RetryCounters, RetryOutcome},
     snapshot::Rule,
     upstream::Lease,
@@ -25,6 +29,8 @@ pub(super) struct Retries<'a> {
     pub deadline: Option<Instant>,
     /// Interim responses passed on.
     pub interims: u32,
+    /// It is a call of gRPC.
+    is_grpc: bool,
     policy: Option<&'a Retry>,
     counters: &'a RetryCounters,
     budget: &'a RefCell<Budget>,
@@ -36,6 +42,8 @@ pub(super) struct Retries<'a> {
     idempotent: bool,
     retries: u32,
     replayed: bool,
+    /// The connection of the last try was stale.
+    stale: bool,
     reused: bool,
     sent: bool,
 }
@@ -50,12 +58,22 @@ pub(super) enum Again {
 
 impl<'a> Retries<'a> {
     /// None yet.
-    pub(super) fn new(context: &Context, rule: &'a Rule, budget: &'a RefCell<Budget>, method: &str) -> Self {
+    pub(super) fn new(
+        context: &Context,
+        rule: &'a Rule,
+        budget: &'a RefCell<Budget>,
+        request: &RequestHead,
+        protocol: ServiceProtocol,
+    ) -> Self {
         let now = context.io.now();
-        let idempotent = retry::is_idempotent(method);
+        let idempotent = retry::is_idempotent(request.method());
+        // Only in HTTP/2 a backend can say that it did nothing.
+        let may_refuse = protocol != ServiceProtocol::Http1;
+        let is_grpc = request.is_grpc();
+        let patience = if is_grpc { request.grpc_timeout() } else { None };
         let kept_max = match &rule.retry {
             Some(policy) => policy.body_limit.bytes(),
-            None if idempotent => defaults::REPLAY_BYTES_MAX,
+            None if idempotent || may_refuse => defaults::REPLAY_BYTES_MAX,
             None => 0,
         };
         if rule.retry.is_some() {
@@ -63,7 +81,11 @@ impl<'a> Retries<'a> {
         }
         Self {
             upload: Upload::new(usize::try_from(kept_max).unwrap_or(usize::MAX)),
-            deadline: rule.timeouts.request.map(|most| now + most.duration()),
+            deadline: earlier(
+                rule.timeouts.request.map(|most| now + most.duration()),
+                patience.map(|most| now + most),
+            ),
+            is_grpc,
             interims: 0,
             policy: rule.retry.as_ref(),
             counters: rule.retries.of(context.worker),
@@ -74,6 +96,7 @@ impl<'a> Retries<'a> {
             idempotent,
             retries: 0,
             replayed: false,
+            stale: false,
             reused: false,
             sent: false,
         }
@@ -82,6 +105,11 @@ impl<'a> Retries<'a> {
     /// Endpoints that failed this request.
     pub(super) fn tried(&self) -> &[SocketAddr] {
         &self.tried
+    }
+
+    /// Whether it is a call of gRPC.
+    pub(super) const fn is_grpc(&self) -> bool {
+        self.is_grpc
     }
 
     /// A try begins.
@@ -99,7 +127,7 @@ impl<'a> Retries<'a> {
 
     /// The last kept connection was stale: others may be.
     pub(super) const fn wants_new_connection(&self) -> bool {
-        self.replayed
+        self.stale
     }
 
     /// Whether the request's time is over.
@@ -114,15 +142,24 @@ impl<'a> Retries<'a> {
         self.backend.map(|most| sent_at + most)
     }
 
-    /// Whether a response with this status is worth another try instead.
-    pub(super) fn after_status(
+    /// Whether a response that begins so is worth another try instead.
+    pub(super) fn after_head(
         &mut self,
         context: &Context,
         account: &mut Account<'_>,
-        status: u16,
+        response: &ResponseHead,
         endpoint: SocketAddr,
     ) -> Again {
-        let again = self.decide(context, account, retry::Failure::Status(status), false);
+        account.grpc_status = if self.is_grpc {
+            response.grpc_status()
+        } else {
+            None
+        };
+        let failure = match account.grpc_status {
+            Some(status) => retry::Failure::Grpc(status),
+            None => retry::Failure::Status(response.status()),
+        };
+        let again = self.decide(context, account, failure, false);
         if !matches!(again, Again::No) {
             self.avoid(endpoint);
         } else if self.retries > 0 && account.gave_up.is_none() {
@@ -178,6 +215,8 @@ impl<'a> Retries<'a> {
         let stopped = match context.with_rng(|rng| retry::decide(&attempt, &mut budget, now, rng)) {
             Verdict::Replay => {
                 self.replayed = true;
+                // What was refused may go by the connection it was refused on.
+                self.stale = failure == retry::Failure::Reset;
                 return Again::After(Duration::ZERO);
             }
             Verdict::Retry { wait } if self.deadline.is_some_and(|deadline| deadline <= now + wait) => {
@@ -205,7 +244,10 @@ impl<'a> Retries<'a> {
 pub(super) const fn failure_of(failure: retry::Failure) -> Failure {
     match failure {
         retry::Failure::ConnectFailure => Failure::ConnectFailed,
-        retry::Failure::Reset | retry::Failure::Status(_) => Failure::UpstreamReset,
+        retry::Failure::Reset
+        | retry::Failure::Refused
+        | retry::Failure::Status(_)
+        | retry::Failure::Grpc(_) => Failure::UpstreamReset,
         retry::Failure::Timeout => Failure::BackendTimeout,
     }
 }

@@ -1,6 +1,6 @@
 //! The request's body on its way to a backend, with what is kept of it for another try.
 
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context as TaskContext, Poll, ready};
 
 use crate::{
     error::Failure,
@@ -66,7 +66,13 @@ impl Upload {
         buffer: usize,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<(), Failure>> {
-        if self.done || self.broken {
+        if self.broken {
+            return Poll::Ready(Ok(()));
+        }
+        if self.done {
+            // What was kept may wait for the backend's window still.
+            let handed_over = ready!(backend.poll_handed_over(cx));
+            self.broken = handed_over.is_err();
             return Poll::Ready(Ok(()));
         }
         // What is kept has to be seen.

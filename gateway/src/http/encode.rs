@@ -70,7 +70,6 @@ pub enum Connection {
 /// Appends the head of `request` for a backend: always HTTP/1.1, Host first, the fields that may travel on in
 /// the order and case received, then the gateway's own.
 pub fn write_request_head(out: &mut Vec<u8>, request: &RequestHead, outgoing: &OutgoingRequest<'_>) {
-    let edits = outgoing.edits;
     out.reserve(request.fields().bytes.len() + OWN_BYTES);
     out.extend_from_slice(request.method().as_bytes());
     out.push(b' ');
@@ -81,6 +80,21 @@ pub fn write_request_head(out: &mut Vec<u8>, request: &RequestHead, outgoing: &O
     }
     out.extend_from_slice(b" HTTP/1.1\r\n");
     write_field(out, b"host", outgoing.host.as_bytes());
+    write_request_fields(out, request, outgoing);
+    write_framing(out, outgoing.framing);
+    if outgoing.expect_continue {
+        out.extend_from_slice(b"expect: 100-continue\r\n");
+    }
+    if let Some(protocols) = request.upgrade().filter(|_| outgoing.upgrade) {
+        out.extend_from_slice(b"connection: upgrade\r\n");
+        write_field(out, b"upgrade", protocols);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the fields that travel on and the gateway's own, but those of a version of HTTP.
+pub(super) fn write_request_fields(out: &mut Vec<u8>, request: &RequestHead, outgoing: &OutgoingRequest<'_>) {
+    let edits = outgoing.edits;
     write_received(out, request.fields(), edits);
     let own = |name: &str| edits.is_empty() || !edits.touches(name.as_bytes());
     if own("x-forwarded-for") {
@@ -104,23 +118,36 @@ pub fn write_request_head(out: &mut Vec<u8>, request: &RequestHead, outgoing: &O
         write_field(out, b"x-request-id", outgoing.request_id);
     }
     write_added(out, edits);
-    write_framing(out, outgoing.framing);
-    if outgoing.expect_continue {
-        out.extend_from_slice(b"expect: 100-continue\r\n");
-    }
-    if let Some(protocols) = request.upgrade().filter(|_| outgoing.upgrade) {
-        out.extend_from_slice(b"connection: upgrade\r\n");
-        write_field(out, b"upgrade", protocols);
-    }
-    out.extend_from_slice(b"\r\n");
 }
 
 /// Appends the head of a final `response`, or of a 101 with [`Connection::Upgrade`], for the client.
 pub fn write_response_head(out: &mut Vec<u8>, response: &ResponseHead, outgoing: &OutgoingResponse<'_>) {
+    out.reserve(response.fields().bytes.len() + OWN_BYTES);
+    write_status_line(out, response);
+    write_response_fields(out, response, outgoing);
+    if outgoing.framing == Framing::Chunked {
+        out.extend_from_slice(CHUNKED);
+    }
+    match outgoing.connection {
+        Connection::KeepAlive if outgoing.client_version != Version::V10 => {}
+        Connection::KeepAlive => out.extend_from_slice(b"connection: keep-alive\r\n"),
+        Connection::Close => out.extend_from_slice(b"connection: close\r\n"),
+        Connection::Upgrade => {
+            out.extend_from_slice(b"connection: upgrade\r\n");
+            write_field(out, b"upgrade", response.upgrade().unwrap_or_default());
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the fields that travel on and the gateway's own, but those of a version of HTTP.
+pub(super) fn write_response_fields(
+    out: &mut Vec<u8>,
+    response: &ResponseHead,
+    outgoing: &OutgoingResponse<'_>,
+) {
     let edits = outgoing.edits;
     let fields = response.fields();
-    out.reserve(fields.bytes.len() + OWN_BYTES);
-    write_status_line(out, response);
     write_received(out, fields, edits);
     if !fields.has(Known::Date) && (edits.is_empty() || !edits.touches(b"date")) {
         write_field(out, b"date", outgoing.date.as_bytes());
@@ -132,25 +159,21 @@ pub fn write_response_head(out: &mut Vec<u8>, response: &ResponseHead, outgoing:
         (Framing::None, Some(length)) if !matches!(response.status(), 100..=199 | 204) => {
             write_length(out, length)
         }
-        (framing, _) => write_framing(out, framing),
+        (Framing::Length(length), _) => write_length(out, length),
+        (Framing::None | Framing::Chunked | Framing::UntilClose, _) => {}
     }
-    match outgoing.connection {
-        Connection::KeepAlive if outgoing.client_version == Version::V11 => {}
-        Connection::KeepAlive => out.extend_from_slice(b"connection: keep-alive\r\n"),
-        Connection::Close => out.extend_from_slice(b"connection: close\r\n"),
-        Connection::Upgrade => {
-            out.extend_from_slice(b"connection: upgrade\r\n");
-            write_field(out, b"upgrade", response.upgrade().unwrap_or_default());
-        }
-    }
-    out.extend_from_slice(b"\r\n");
 }
 
 /// Appends an interim `response` (RFC 9110 15.2), for clients of HTTP/1.1 only.
 pub fn write_interim(out: &mut Vec<u8>, response: &ResponseHead) {
     write_status_line(out, response);
-    write_received(out, response.fields(), &HeaderEdits::default());
+    write_interim_fields(out, response);
     out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the fields of an interim response that travel on.
+pub(super) fn write_interim_fields(out: &mut Vec<u8>, response: &ResponseHead) {
+    write_received(out, response.fields(), &HeaderEdits::default());
 }
 
 /// Appends one field line.
@@ -280,11 +303,12 @@ fn write_added(out: &mut Vec<u8>, edits: &HeaderEdits) {
 fn write_framing(out: &mut Vec<u8>, framing: Framing) {
     match framing {
         Framing::Length(length) => write_length(out, length),
-        Framing::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        Framing::Chunked => out.extend_from_slice(CHUNKED),
         Framing::None | Framing::UntilClose => {}
     }
 }
 
+const CHUNKED: &[u8] = b"transfer-encoding: chunked\r\n";
 /// Room for what the gateway adds, so that the head is built without growing twice.
 const OWN_BYTES: usize = 256;
 

@@ -96,6 +96,14 @@ impl Span {
         (self.end - self.start) as usize
     }
 
+    /// A stretch known by its ends, which lie in a head as bounded as [`Self::of`]'s.
+    pub(super) const fn at(range: Range<usize>) -> Self {
+        Self {
+            start: range.start as u32,
+            end: range.end as u32,
+        }
+    }
+
     /// Where `part` lies in `whole`, of which it must be a part.
     pub(super) fn of(part: &[u8], whole: &[u8]) -> Self {
         let start = part.as_ptr().addr() - whole.as_ptr().addr();

@@ -6,6 +6,7 @@ use std::{borrow::Cow, mem::MaybeUninit};
 use httparse::Header;
 
 use super::{
+    encode::write_field,
     field::{self, Fate, Field, Known, Span},
     refusal::HeadFault,
 };
@@ -120,6 +121,39 @@ impl Fields {
                 fate: fate(known),
             }
         }));
+    }
+
+    /// Takes one field more. Crumbs of a cookie become one again (RFC 9113 8.2.3).
+    pub(super) fn push(&mut self, name: &[u8], value: &[u8], fate: impl Fn(Known) -> Fate) {
+        let known = Known::of(name);
+        if let (Known::Cookie, Some(last)) = (known, self.list.last_mut())
+            && last.known == Known::Cookie
+        {
+            self.bytes.truncate(last.value.end as usize);
+            self.bytes.extend_from_slice(b"; ");
+            self.bytes.extend_from_slice(value);
+            last.value.end = self.bytes.len() as u32;
+            self.bytes.extend_from_slice(b"\r\n");
+            return;
+        }
+        self.seen |= known.bit();
+        let start = self.bytes.len();
+        write_field(&mut self.bytes, name, value);
+        let value_start = start + name.len() + 2;
+        self.list.push(Field {
+            name: Span::at(start..start + name.len()),
+            value: Span::at(value_start..value_start + value.len()),
+            known,
+            fate: fate(known),
+        });
+    }
+
+    /// Begins anew, with a start line to which no field belongs.
+    pub(super) fn begin(&mut self, start_line: impl FnOnce(&mut Vec<u8>)) {
+        self.bytes.clear();
+        start_line(&mut self.bytes);
+        self.list.clear();
+        self.seen = 0;
     }
 
     /// RFC 9112 6.1 to 6.3, always in the reading that refuses.

@@ -39,6 +39,11 @@ impl Method {
         }
     }
 
+    /// Whether requests with it usually have a body.
+    pub(super) const fn usually_has_body(self) -> bool {
+        matches!(self, Self::Post | Self::Put | Self::Patch | Self::Other)
+    }
+
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Get => "GET",

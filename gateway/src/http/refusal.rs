@@ -120,6 +120,7 @@ rules! {
     CONTENT_LENGTH_AND_TRANSFER_ENCODING = "content_length_and_transfer_encoding":
         "Both Content-Length and Transfer-Encoding.";
     CONNECTION = "connection": "Malformed or too many Connection options.";
+    HTTP2 = "http2": "What breaks a rule of HTTP/2 (RFC 9113).";
     SWITCH_NOT_ASKED = "switch_not_asked": "101 without an Upgrade in the request, or to another protocol.";
 }
 
@@ -130,6 +131,7 @@ rules! {
     CHUNK_END = "chunk_end": "Chunk data not followed by CRLF.";
     TRAILER = "trailer": "A malformed trailer field.";
     TRAILER_SIZE = "trailer_size": "A trailer section larger than the limits.";
+    HTTP2 = "http2": "A body that breaks a rule of HTTP/2, such as one of another length than was announced (RFC 9113 8.1.1).";
     CUT_SHORT = "cut_short": "The connection ended before the body.";
 }
 

@@ -35,6 +35,22 @@ pub fn write_reply<'a>(
     out.push(b' ');
     out.extend_from_slice(reason_phrase(reply.status).as_bytes());
     out.extend_from_slice(b"\r\n");
+    write_reply_fields(out, reply, fields);
+    match reply.connection {
+        Connection::KeepAlive if reply.client_version != Version::V10 => {}
+        Connection::KeepAlive => write_field(out, b"connection", b"keep-alive"),
+        Connection::Close | Connection::Upgrade => write_field(out, b"connection", b"close"),
+    }
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(reply.content());
+}
+
+/// Appends the fields of `reply`, but those of a version of HTTP.
+pub(super) fn write_reply_fields<'a>(
+    out: &mut Vec<u8>,
+    reply: &Reply<'_>,
+    fields: impl IntoIterator<Item = (&'a str, &'a str)>,
+) {
     let mut has_type = false;
     for (name, value) in fields {
         has_type |= name.eq_ignore_ascii_case("content-type");
@@ -43,22 +59,28 @@ pub fn write_reply<'a>(
         }
     }
     write_field(out, b"date", reply.date.as_bytes());
-    // RFC 9110 8.6 and 15.4.5: no length in 204; in 304 it would describe a body that is not known here.
-    let may_have_body = !matches!(reply.status, 100..=199 | 204 | 304);
-    if may_have_body {
+    if reply.may_have_content() {
         if !has_type && !reply.body.is_empty() {
             write_field(out, b"content-type", b"text/plain; charset=utf-8");
         }
         write_length(out, reply.body.len() as u64);
     }
-    match reply.connection {
-        Connection::KeepAlive if reply.client_version == Version::V11 => {}
-        Connection::KeepAlive => write_field(out, b"connection", b"keep-alive"),
-        Connection::Close | Connection::Upgrade => write_field(out, b"connection", b"close"),
+}
+
+impl Reply<'_> {
+    /// What of the body is sent.
+    #[must_use]
+    pub const fn content(&self) -> &[u8] {
+        if self.may_have_content() && !self.to_head {
+            self.body
+        } else {
+            &[]
+        }
     }
-    out.extend_from_slice(b"\r\n");
-    if may_have_body && !reply.to_head {
-        out.extend_from_slice(reply.body);
+
+    /// RFC 9110 8.6 and 15.4.5: no length in 204; in 304 it would describe a body that is not known here.
+    const fn may_have_content(&self) -> bool {
+        !matches!(self.status, 100..=199 | 204 | 304)
     }
 }
 

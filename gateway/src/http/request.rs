@@ -152,7 +152,7 @@ impl RequestHead {
     /// Whether the client means to send another request on the connection (RFC 9112 9.3).
     #[must_use]
     pub const fn wants_keep_alive(&self) -> bool {
-        !self.connection.close && (matches!(self.version, Version::V11) || self.connection.keep_alive)
+        !self.connection.close && (!matches!(self.version, Version::V10) || self.connection.keep_alive)
     }
 
     /// Whether the client waits for 100 before it sends the body (RFC 9110 10.1.1).
@@ -166,7 +166,7 @@ impl RequestHead {
     #[must_use]
     pub fn upgrade(&self) -> Option<&[u8]> {
         if !self.connection.upgrade
-            || self.version == Version::V10
+            || self.version != Version::V11
             || !matches!(self.framing, Framing::None | Framing::Length(0))
         {
             return None;
@@ -289,7 +289,7 @@ impl RequestHead {
         match (hosts.next(), hosts.next(), self.version) {
             (_, Some(_), _) => Err(BadRequest::HOST_TWICE),
             (Some(host), None, _) => self.authority.read(host).map_err(|_| BadRequest::HOST),
-            (None, None, Version::V11) => Err(BadRequest::HOST_MISSING),
+            (None, None, Version::V11 | Version::V2) => Err(BadRequest::HOST_MISSING),
             (None, None, Version::V10) => {
                 self.authority.clear();
                 Ok(())
@@ -330,6 +330,8 @@ fn is_protocol(protocol: &[u8]) -> bool {
 
 /// A UUID has 36 characters, a W3C trace id 55; ids of three joined hops fit.
 const REQUEST_ID_BYTES_MAX: usize = 128;
+
+mod h2;
 
 #[cfg(test)]
 mod tests;

@@ -119,7 +119,7 @@ impl ResponseHead {
     /// Whether the connection may serve another request once the body has been read to its end.
     #[must_use]
     pub const fn keeps_alive(&self) -> bool {
-        let wanted = matches!(self.version, Version::V11) || self.connection.keep_alive;
+        let wanted = !matches!(self.version, Version::V10) || self.connection.keep_alive;
         wanted
             && !self.connection.close
             && !self.tainted
@@ -234,6 +234,8 @@ fn judge_status_line(line: StartLine<'_>) -> Result<(), BadResponse> {
 
 /// Where the status begins, after `HTTP/1.1 `.
 const STATUS_AT: usize = 9;
+
+mod h2;
 
 #[cfg(test)]
 mod tests;

@@ -64,6 +64,6 @@ fn judge_rest(method: &[u8], rest: &[u8], limits: &RequestLimits) -> Result<(), 
 }
 
 /// The longest registered method has 17 letters (FAULTS: above 64 it is 501).
-const METHOD_BYTES_MAX: usize = 64;
+pub(super) const METHOD_BYTES_MAX: usize = 64;
 /// ` HTTP/1.1`, its space included.
 const VERSION_BYTES: usize = 9;

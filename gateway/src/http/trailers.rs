@@ -33,6 +33,28 @@ impl Trailers {
         self.list.is_empty()
     }
 
+    /// Takes whole fields that a library has read, in place of what was there.
+    ///
+    /// # Errors
+    /// When they are larger than a section may be.
+    pub fn take<'f>(&mut self, fields: impl Iterator<Item = (&'f [u8], &'f [u8])>) -> Result<(), BadBody> {
+        self.clear();
+        for (at, (name, value)) in fields.enumerate() {
+            if at == FIELDS_MAX || self.bytes.len() + name.len() + value.len() > SECTION_BYTES_MAX {
+                return Err(BadBody::TRAILER_SIZE);
+            }
+            if str::from_utf8(name).is_ok_and(may_be_trailer) {
+                let start = self.bytes.len();
+                self.bytes.extend_from_slice(name);
+                self.bytes.extend_from_slice(value);
+                let middle = start + name.len();
+                self.list
+                    .push((Span::at(start..middle), Span::at(middle..self.bytes.len())));
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.line = 0;

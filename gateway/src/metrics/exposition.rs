@@ -11,7 +11,7 @@ use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 use sluice_routing::authorize::Decision;
 
 use super::{
-    Counter, Gauge,
+    Counter, Gauge, Glitch,
     page::{Page, by_name, levels, sum},
     registry::{Shared, Table, Tables},
     series::{CheckResult, EndpointMetrics, ListenerMetrics, RetryOutcome, ServiceMetrics, WorkerMetrics},
@@ -103,6 +103,22 @@ fn listeners(
         "sluice_sent_bytes_total",
         "Bytes sent to clients.",
         named(|metrics| &metrics.bytes_sent),
+    )?;
+    page.counters(
+        "sluice_http2_connections_ended_total",
+        "Connections of clients that were ended for too many glitches of HTTP/2.",
+        named(|metrics| &metrics.h2_ended),
+    )?;
+    page.counters(
+        "sluice_http2_glitches_total",
+        "What clients of HTTP/2 did that costs more than it costs them, by kind.",
+        table.iter().flat_map(|([listener], series)| {
+            Glitch::ALL.into_iter().filter_map(move |glitch| {
+                let count = series.iter().map(|worker| worker.glitches.get(glitch)).sum();
+                let labels = vec![("listener", listener.as_str()), ("kind", glitch.as_str())];
+                (count > 0).then_some((labels, count))
+            })
+        }),
     )?;
     page.counters(
         "sluice_bad_requests_total",

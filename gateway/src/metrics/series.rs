@@ -13,7 +13,7 @@ use sluice_tls::Reason;
 
 use sluice_routing::authorize::Decision;
 
-use super::{Counter, Gauge, Histogram};
+use super::{Counter, Gauge, Glitches, Histogram};
 
 /// Requests of one listener, route and service, by class of status.
 #[derive(Debug, Default)]
@@ -85,6 +85,10 @@ pub struct ListenerMetrics {
     pub bytes_sent: Counter,
     /// TLS handshakes with clients.
     pub(super) handshakes: Handshakes,
+    /// What clients of HTTP/2 do that costs more than it costs them, by kind.
+    pub glitches: Glitches,
+    /// Connections of HTTP/2 that were ended for it.
+    pub h2_ended: Counter,
     /// Malformed requests by the rule they broke, one for each rule given to
     /// [`Registry::new`](super::Registry::new).
     pub(super) bad_requests: OnceLock<Box<[(&'static str, Counter)]>>,

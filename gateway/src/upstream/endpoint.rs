@@ -9,6 +9,7 @@ use std::{
 
 use sluice_config::model::Millis;
 
+use super::multiplexed::Multiplexed;
 use crate::wire::Wire;
 
 /// One address.
@@ -20,6 +21,9 @@ pub struct Endpoint {
     active: Cell<u32>,
     up: Cell<bool>,
     idle: RefCell<Vec<Idle>>,
+    pub(super) multiplexed: Multiplexed,
+    /// What it was found to speak over TLS, where its service leaves that to it.
+    pub(super) speaks_http1: Cell<bool>,
 }
 
 /// A connection nobody uses now.
@@ -36,6 +40,8 @@ impl Endpoint {
             active: Cell::new(0),
             up: Cell::new(true),
             idle: RefCell::new(Vec::new()),
+            multiplexed: Multiplexed::default(),
+            speaks_http1: Cell::new(false),
         }
     }
 
@@ -84,6 +90,6 @@ impl Endpoint {
     pub(super) fn sweep(&self, now: Instant, kept: Duration) -> usize {
         let mut idle = self.idle.borrow_mut();
         idle.retain_mut(|one| now.saturating_duration_since(one.since) < kept && one.wire.is_quiet());
-        idle.len()
+        idle.len() + self.multiplexed.sweep(now, kept)
     }
 }

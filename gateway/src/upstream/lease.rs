@@ -7,11 +7,12 @@ use std::{
     time::Instant,
 };
 
+use sluice_config::model::ServiceProtocol;
 use sluice_io::{Io, SocketOptions, TcpStream};
 use sluice_tls::{ClientContext, Stream};
 
-use super::{Endpoint, Service};
-use crate::wire::Wire;
+use super::{Endpoint, Service, multiplexed::Place};
+use crate::wire::{H2, Wire};
 
 /// A connection for one try; counts as load of its endpoint until dropped. Dropping it closes the connection.
 pub struct Lease {
@@ -20,6 +21,8 @@ pub struct Lease {
     /// Whether it served a request before: then it may turn out to be closed already.
     pub reused: bool,
     load: Load,
+    /// Its place on a connection that it shares.
+    _place: Option<Place>,
 }
 
 /// Counts one try at an endpoint.
@@ -39,19 +42,81 @@ impl Drop for Load {
 }
 
 impl Lease {
-    /// An idle connection to the endpoint, if one is kept.
+    /// An idle connection to the endpoint, if one is kept, or a place on one that is shared.
     #[must_use]
-    pub fn pooled(service: &Service, endpoint: &Rc<Endpoint>, now: Instant) -> Option<Self> {
-        let wire = endpoint.take_idle(now, service.settings.pool.idle_timeout)?;
+    pub fn pooled(io: &Io, service: &Service, endpoint: &Rc<Endpoint>, now: Instant) -> Option<Self> {
+        let kept = endpoint.take_idle(now, service.settings.pool.idle_timeout);
+        let lease = match kept {
+            Some(wire) => Self::of(wire, true, endpoint),
+            None if service.settings.protocol == ServiceProtocol::Http1 => return None,
+            None => Self::shared(io, endpoint)?,
+        };
         service.metrics().pool_hits.inc();
-        Some(Self {
-            wire,
-            reused: true,
-            load: Load::on(endpoint),
-        })
+        Some(lease)
     }
 
-    /// A new connection to the endpoint.
+    /// A connection to the endpoint for a request, of the version that the service says or both agree on: a new one, or a
+    /// place on one that another request has opened meanwhile.
+    ///
+    /// # Errors
+    /// As of [`Self::connect`].
+    pub async fn open(
+        io: &Io,
+        service: &Service,
+        endpoint: &Rc<Endpoint>,
+        options: &SocketOptions,
+    ) -> io::Result<Self> {
+        let settled = match (service.settings.protocol, &service.tls) {
+            (ServiceProtocol::Http1, _) | (ServiceProtocol::Auto, None) => true,
+            (ServiceProtocol::Auto, Some(_)) => endpoint.speaks_http1.get(),
+            (ServiceProtocol::H2, _) => false,
+        };
+        if settled {
+            return Self::connect(io, service, endpoint, options).await;
+        }
+        let opening = endpoint.multiplexed.turn().await;
+        if let Some(lease) = Self::shared(io, endpoint) {
+            return Ok(lease);
+        }
+        let stream = dial(io, service, endpoint, options).await?;
+        let agreed = stream.alpn();
+        let is_h2 = agreed == Some(b"h2") || !stream.transport().is_secure();
+        if !is_h2 && service.settings.protocol == ServiceProtocol::H2 {
+            return Err(io::Error::new(
+                ErrorKind::Unsupported,
+                "the endpoint does not agree to HTTP/2",
+            ));
+        }
+        if !is_h2 {
+            endpoint.speaks_http1.set(true);
+            return Ok(Self::of(Box::new(Wire::new(stream)), false, endpoint));
+        }
+        let begun = opening.begin(io, stream).await?;
+        Ok(Self::on(begun, false, endpoint))
+    }
+
+    fn shared(io: &Io, endpoint: &Rc<Endpoint>) -> Option<Self> {
+        let stream = endpoint.multiplexed.stream(io)?;
+        Some(Self::on(stream, true, endpoint))
+    }
+
+    fn on((stream, place): (H2, Place), reused: bool, endpoint: &Rc<Endpoint>) -> Self {
+        Self {
+            _place: Some(place),
+            ..Self::of(Box::new(Wire::H2(Box::new(stream))), reused, endpoint)
+        }
+    }
+
+    fn of(wire: Box<Wire>, reused: bool, endpoint: &Rc<Endpoint>) -> Self {
+        Self {
+            wire,
+            reused,
+            load: Load::on(endpoint),
+            _place: None,
+        }
+    }
+
+    /// A new connection to the endpoint, for a request of HTTP/1 or for what is passed on.
     ///
     /// # Errors
     /// When the system says no. The time bound is the caller's.
@@ -61,20 +126,9 @@ impl Lease {
         endpoint: &Rc<Endpoint>,
         options: &SocketOptions,
     ) -> io::Result<Self> {
-        let load = Load::on(endpoint);
-        let tcp = io.connect(endpoint.address, options).await?;
-        let stream = match (&service.tls, &endpoint.host) {
-            (Some(context), Some(host)) => secure(service, endpoint, tcp, context, host).await?,
-            (None, _) => tcp.into(),
-            // Never in plaintext what is to be secret.
-            (Some(_), None) => return Err(ErrorKind::Unsupported.into()),
-        };
-        service.metrics().connects.inc();
-        Ok(Self {
-            wire: Box::new(Wire::new(stream)),
-            reused: false,
-            load,
-        })
+        let _load = Load::on(endpoint);
+        let stream = dial(io, service, endpoint, options).await?;
+        Ok(Self::of(Box::new(Wire::new(stream)), false, endpoint))
     }
 
     /// Resets the connection, so that the endpoint cannot take what it got for the whole.
@@ -90,6 +144,24 @@ impl Lease {
                 .keep_idle(self.wire, service.settings.pool.idle_max, now);
         }
     }
+}
+
+/// A new connection, over TLS where the service says so.
+async fn dial(
+    io: &Io,
+    service: &Service,
+    endpoint: &Endpoint,
+    options: &SocketOptions,
+) -> io::Result<Stream> {
+    let tcp = io.connect(endpoint.address, options).await?;
+    let stream = match (&service.tls, &endpoint.host) {
+        (Some(context), Some(host)) => secure(service, endpoint, tcp, context, host).await?,
+        (None, _) => tcp.into(),
+        // Never in plaintext what is to be secret.
+        (Some(_), None) => return Err(ErrorKind::Unsupported.into()),
+    };
+    service.metrics().connects.inc();
+    Ok(stream)
 }
 
 /// Shakes hands over a new connection.

@@ -2,7 +2,10 @@
 
 use std::io;
 
-use crate::{error::Failure, http::BadBody};
+use crate::{
+    error::Failure,
+    http::{BadBody, BadResponse},
+};
 
 /// Why no head came.
 #[derive(Debug)]
@@ -14,6 +17,29 @@ pub enum NoHead<B> {
         /// In the middle of a head.
         begun: bool,
     },
+}
+
+/// Why a backend gave no head of a response.
+#[derive(Debug, Clone)]
+pub enum Unanswered {
+    /// What came broke a rule.
+    Bad(BadResponse),
+    /// It closed, or reset what the request was sent on.
+    Closed {
+        /// In the middle of a head.
+        begun: bool,
+    },
+    /// It said that it did nothing with the request, or the request never left.
+    Refused,
+}
+
+impl From<NoHead<BadResponse>> for Unanswered {
+    fn from(no_head: NoHead<BadResponse>) -> Self {
+        match no_head {
+            NoHead::Bad(bad) => Self::Bad(bad),
+            NoHead::Closed { begun } => Self::Closed { begun },
+        }
+    }
 }
 
 /// Why a body ended too soon.

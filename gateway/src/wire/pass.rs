@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use super::{BodyError, Wire};
+use super::{BodyError, H1, Wire};
 
 /// Which side ended it.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub fn poll_body(
 ) -> Poll<Result<bool, Broken>> {
     loop {
         if unseen {
-            match sink.poll_splice_body(source, buffer_bytes, cx) {
+            match poll_splice_body(source, sink, buffer_bytes, cx) {
                 Poll::Ready(Ok(0)) => {}
                 Poll::Ready(Ok(count)) => {
                     tap(Piece::Unseen(count));
@@ -61,6 +61,7 @@ pub fn poll_body(
                 let trailers = source.trailers();
                 sink.end_body(trailers).map_err(Broken::Sink)?;
                 sink.start_flush();
+                ready!(sink.poll_handed_over(cx)).map_err(Broken::Sink)?;
                 return Poll::Ready(Ok(!trailers.is_empty()));
             }
             Poll::Ready(Err(error)) => return Poll::Ready(Err(Broken::Source(error))),
@@ -106,7 +107,7 @@ pub fn poll_raw(
 ) -> Poll<Result<(), Broken>> {
     loop {
         if flow.is_bulk() {
-            match sink.poll_splice_raw(source, buffer_bytes, cx) {
+            match poll_splice_raw(source, sink, buffer_bytes, cx) {
                 Poll::Ready(Ok(0)) => {}
                 Poll::Ready(Ok(count)) => {
                     flow.moved(count);
@@ -116,8 +117,7 @@ pub fn poll_raw(
                 Poll::Pending => return poll_source(source, cx),
             }
         }
-        if sink
-            .poll_room_raw(high_water(buffer_bytes), cx)
+        if poll_room_raw(sink, high_water(buffer_bytes), cx)
             .map_err(Broken::Sink)?
             .is_pending()
         {
@@ -126,7 +126,7 @@ pub fn poll_raw(
         match source.poll_raw(cx) {
             Poll::Ready(Ok(0)) => return sink.poll_flush(cx).map_err(Broken::Sink),
             Poll::Ready(Ok(length)) => {
-                sink.forward_raw(source, length);
+                sink.forward_raw(source, length).map_err(Broken::Sink)?;
                 flow.moved(length);
             }
             Poll::Ready(Err(error)) => return Poll::Ready(Err(Broken::Source(BodyError::Broken(error)))),
@@ -150,7 +150,42 @@ const fn high_water(buffer_bytes: usize) -> usize {
     buffer_bytes / 4
 }
 
-impl Wire {
+/// Inside the kernel bytes go only between connections.
+fn poll_splice_body(
+    source: &mut Wire,
+    sink: &mut Wire,
+    most: usize,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    match (source, sink) {
+        (Wire::H1(source), Wire::H1(sink)) => sink.poll_splice_body(source, most, cx),
+        _ => Poll::Ready(Ok(0)),
+    }
+}
+
+/// As [`poll_splice_body`], of bytes that are no body.
+fn poll_splice_raw(
+    source: &mut Wire,
+    sink: &mut Wire,
+    most: usize,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    match (source, sink) {
+        (Wire::H1(source), Wire::H1(sink)) => sink.poll_splice_raw(source, most, cx),
+        _ => Poll::Ready(Ok(0)),
+    }
+}
+
+/// Waits until bytes may be written again: what was moved inside the kernel has left, and of what was written fewer than
+/// `high_water` are queued.
+fn poll_room_raw(sink: &mut Wire, high_water: usize, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    if let Wire::H1(sink) = sink {
+        ready!(sink.stream.poll_spliced(cx))?;
+    }
+    sink.poll_room(high_water, cx)
+}
+
+impl H1 {
     /// Moves a piece of `source`'s body into the one that goes out inside the kernel, if the body is large, at most
     /// `most` bytes. Gives how many; with 0 [`Self::poll_body`] is the way.
     ///
@@ -191,13 +226,6 @@ impl Wire {
         source.taken += count as u64;
         self.written += count as u64;
         Poll::Ready(Ok(count))
-    }
-
-    /// Waits until bytes may be written again: what was moved inside the kernel has left, and of what was written fewer
-    /// than `high_water` are queued.
-    fn poll_room_raw(&mut self, high_water: usize, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.stream.poll_spliced(cx))?;
-        self.poll_room(high_water, cx)
     }
 }
 

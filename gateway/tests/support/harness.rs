@@ -13,6 +13,7 @@ pub mod certificates;
 pub mod client;
 pub mod config;
 pub mod gateway;
+pub mod h2;
 pub mod load;
 pub mod mesh;
 pub mod message;

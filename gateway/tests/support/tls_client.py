@@ -10,7 +10,7 @@ REQUEST = b"GET /python HTTP/1.1\r\nhost: web.example\r\nconnection: close\r\n\r
 
 def context(version):
     made = ssl.create_default_context(cafile=CA)
-    made.set_alpn_protocols(["h2", "http/1.1"])
+    made.set_alpn_protocols(["http/1.1"])
     made.set_ciphers("DEFAULT@SECLEVEL=0")
     made.minimum_version = made.maximum_version = version
     return made

@@ -13,12 +13,11 @@ use std::{
 
 use rustls::{Error, HandshakeKind};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use sluice_config::{defaults::TLS_HANDSHAKE_BYTES_MAX, model::SpiffeId};
+use sluice_config::defaults::TLS_HANDSHAKE_BYTES_MAX;
 use sluice_io::TcpStream;
 
 use crate::{
-    ClientContext, Failure, Peer, Reason, ServerContext,
-    peer::spiffe_id,
+    ClientContext, Failure, Peer, Reason, ServerContext, Transport,
     server::Chooser,
     session::{Opened, Records as _, Session, Then},
 };
@@ -40,9 +39,7 @@ pub struct Secure {
     refused: bool,
     /// Bytes of the peer's side of the handshake so far.
     handshake_bytes: usize,
-    /// What a client asked for; none where this side is the client.
-    chooser: Option<Arc<Chooser>>,
-    peer: Option<Box<Peer>>,
+    transport: Transport,
 }
 
 /// How what is received ends.
@@ -87,8 +84,7 @@ impl Secure {
             closed: false,
             refused: false,
             handshake_bytes: 0,
-            chooser,
-            peer: None,
+            transport: Transport::new(chooser),
         }
     }
 
@@ -145,7 +141,7 @@ impl Secure {
     }
 
     fn failure(&self, error: &Error) -> Failure {
-        let Some(chooser) = &self.chooser else {
+        let Some(chooser) = self.transport.chooser() else {
             return Failure::of(
                 error,
                 self.handshake_bytes > 0 && self.session.protocol_version().is_some(),
@@ -172,28 +168,20 @@ impl Secure {
                 "resumed with a certificate that has expired since",
             ));
         }
-        self.peer = Some(Box::new(peer));
+        self.transport.met(peer);
         Ok(())
     }
 
-    pub(super) fn peer(&self) -> Option<&Peer> {
-        self.peer.as_deref()
+    pub(super) const fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    pub(super) fn alpn(&self) -> Option<&[u8]> {
+        self.session.alpn_protocol()
     }
 
     pub(super) fn peer_chain(&self) -> &[CertificateDer<'static>] {
         self.session.peer_certificates().unwrap_or_default()
-    }
-
-    pub(super) fn server_name(&self) -> Option<&str> {
-        self.chooser.as_ref()?.server_name()
-    }
-
-    pub(super) fn own_identity(&self) -> Option<SpiffeId<'_>> {
-        spiffe_id(&self.chooser.as_ref()?.shown()?.uris)
-    }
-
-    pub(super) fn serves(&self, host: &str) -> bool {
-        self.chooser.as_ref().is_none_or(|chooser| chooser.serves(host))
     }
 }
 
@@ -268,7 +256,11 @@ impl Secure {
                 self.tcp.consume(self.tcp.received().len());
             }
             Err(error) => {
-                if self.chooser.as_ref().is_some_and(|chooser| chooser.has_refused()) {
+                if self
+                    .transport
+                    .chooser()
+                    .is_some_and(|chooser| chooser.has_refused())
+                {
                     name_unknown(&mut records);
                 }
                 self.end = End::Broken(Box::new(error));

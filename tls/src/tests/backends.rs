@@ -21,7 +21,7 @@ fn context(expected: Expected, identity: Option<Arc<Identity>>) -> ClientContext
         expected,
         min_version: TlsVersion::V12,
         groups: &defaults::TLS_GROUPS,
-        alpn: &defaults::TLS_ALPN,
+        alpn: &[sluice_config::model::ApplicationProtocol::Http1],
     };
     ClientContext::new(settings).unwrap()
 }
@@ -68,6 +68,7 @@ fn call(
         let _ = stream.shutdown_write();
         outcome.map(|()| {
             stream
+                .transport()
                 .peer()
                 .and_then(crate::Peer::spiffe)
                 .map(|id| id.as_str().to_owned())

@@ -318,11 +318,12 @@ fn serve(driver: DriverChoice, listener: TcpListener, context: &ServerContext) -
             served.failure = Some(failure.reason);
         } else {
             served.spiffe = stream
+                .transport()
                 .peer()
                 .and_then(crate::Peer::spiffe)
                 .map(|id| id.as_str().to_owned());
-            served.server_name = stream.server_name().map(str::to_owned);
-            served.serves = HOSTS.iter().map(|host| stream.serves(host)).collect();
+            served.server_name = stream.transport().server_name().map(str::to_owned);
+            served.serves = HOSTS.iter().map(|host| stream.transport().serves(host)).collect();
             served.end = echo(&mut stream).await;
         }
         // An alert is lost when a socket is closed with bytes unread.

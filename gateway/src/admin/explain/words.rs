@@ -165,9 +165,11 @@ fn reason(on: &RetryOn) -> String {
         RetryOn::ConnectFailure => "connectFailure".to_owned(),
         RetryOn::Reset => "reset".to_owned(),
         RetryOn::Timeout => "timeout".to_owned(),
+        RetryOn::RefusedStream => "refusedStream".to_owned(),
         RetryOn::GatewayError => "gatewayError".to_owned(),
         RetryOn::ServerError => "5xx".to_owned(),
         RetryOn::Status(status) => status.to_string(),
+        RetryOn::Grpc(status) => format!("gRPC status {}", status.0),
     }
 }
 

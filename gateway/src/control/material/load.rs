@@ -10,7 +10,7 @@ use std::{
 
 use sluice_config::{
     Model,
-    defaults::{TLS_ALPN, operations::FILE_BYTES_MAX},
+    defaults::operations::FILE_BYTES_MAX,
     model::{ClientAuth, ClientAuthMode, FilePath, Listener, ListenerTls, Service, ServiceTls},
 };
 use sluice_tls::{
@@ -104,6 +104,7 @@ impl Load<'_> {
         let name = service.name.as_str();
         let material = ServiceMaterial {
             tls: tls.clone(),
+            protocol: service.protocol,
             identity,
             authorities,
         };
@@ -275,7 +276,7 @@ fn client_context(material: &ServiceMaterial) -> Result<ClientContext, WrongSett
         expected,
         min_version: tls.min_version,
         groups: &tls.groups,
-        alpn: &TLS_ALPN,
+        alpn: material.protocol.alpn(),
     })
 }
 

@@ -16,11 +16,12 @@ use hyper::{
     body::Incoming,
     client::conn::http1,
     header::{CONNECTION, HOST, USER_AGENT},
+    http::uri::Scheme,
 };
 use hyper_util::rt::TokioIo;
 use sluice_config::{
     defaults::operations::{HEALTH_BODY_BYTES_MAX, HEALTH_HEAD_BYTES_MAX},
-    model::{Check, Millis, StatusRange},
+    model::{ApplicationProtocol, Check, Millis, ServiceProtocol, StatusRange},
 };
 use sluice_tls::control;
 use thiserror::Error;
@@ -30,7 +31,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Ask, Question, Secured};
+use super::{Ask, Question, Secured, http2};
 use crate::metrics::CheckResult;
 
 /// Why a check failed.
@@ -89,11 +90,21 @@ impl Ask for Network {
                     let host = host.clone();
                     let Some(secure) = &question.secure else {
                         let host = host.unwrap_or_else(|| address.to_string());
-                        return http(stream, target, &host, statuses).await;
+                        return match question.protocol {
+                            ServiceProtocol::H2 => {
+                                http2::ask(stream, Scheme::HTTP, target, &host, statuses).await
+                            }
+                            ServiceProtocol::Http1 | ServiceProtocol::Auto => {
+                                http(stream, target, &host, statuses).await
+                            }
+                        };
                     };
                     let host = host.unwrap_or_else(|| called(secure, address.port()));
                     let session = control::connect(stream, &secure.context, &secure.host).await;
                     let session = session.map_err(|failure| Fault::Tls(failure.to_string()))?;
+                    if control::agreed(&session) == Some(ApplicationProtocol::Http2) {
+                        return http2::ask(session, Scheme::HTTPS, target, &host, statuses).await;
+                    }
                     http(session, target, &host, statuses).await
                 }
             }
@@ -119,10 +130,7 @@ async fn http(
 ) -> Result<(), Fault> {
     let request = Request::get(target)
         .header(HOST, host)
-        .header(
-            USER_AGENT,
-            concat!("sluice/", env!("CARGO_PKG_VERSION"), " (health check)"),
-        )
+        .header(USER_AGENT, USER_AGENT_VALUE)
         .header(CONNECTION, "close")
         .body(Empty::<Bytes>::new())
         .map_err(|error| Fault::Broken(error.to_string()))?;
@@ -160,6 +168,9 @@ async fn read(mut body: Incoming) -> hyper::Result<()> {
     }
     Ok(())
 }
+
+/// Who asks.
+pub(super) const USER_AGENT_VALUE: &str = concat!("sluice/", env!("CARGO_PKG_VERSION"), " (health check)");
 
 fn broken(error: hyper::Error) -> Fault {
     Fault::Broken(error.to_string())

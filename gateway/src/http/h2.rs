@@ -1,0 +1,149 @@
+//! Heads as HTTP/2 sends them on (RFC 9113 8.2, 8.3): the fields that HTTP/1 would get, without those of a hop, as its
+//! library takes them.
+
+use bytes::Bytes;
+use hyper::http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, uri,
+};
+use memchr::memchr;
+
+use super::{
+    Framing, OutgoingRequest, OutgoingResponse, Reply, RequestHead, ResponseHead, Scheme, Trailers,
+    encode::{write_field, write_interim_fields, write_length, write_request_fields, write_response_fields},
+    reply::write_reply_fields,
+};
+
+/// The request for a backend that is reached by `scheme`. `None` if HTTP/2 has no way to say it.
+#[must_use]
+pub fn h2_request(
+    request: &RequestHead,
+    outgoing: &OutgoingRequest<'_>,
+    scheme: Scheme,
+) -> Option<Request<()>> {
+    let mut text = Vec::with_capacity(request.fields().bytes.len() + OWN_BYTES);
+    write_request_fields(&mut text, request, outgoing);
+    if let Framing::Length(length) = outgoing.framing {
+        write_length(&mut text, length);
+    }
+    if outgoing.expect_continue {
+        write_field(&mut text, b"expect", b"100-continue");
+    }
+    // Of TE this alone may be sent (RFC 9113 8.2.2); servers of gRPC insist on it.
+    if request.takes_trailers() {
+        write_field(&mut text, b"te", b"trailers");
+    }
+    let mut parts = uri::Parts::default();
+    parts.scheme = Some(match scheme {
+        Scheme::Http => uri::Scheme::HTTP,
+        Scheme::Https => uri::Scheme::HTTPS,
+    });
+    parts.authority = Some(outgoing.host.parse().ok()?);
+    parts.path_and_query = Some(target(outgoing.path, request.query())?);
+    let mut message = Request::new(());
+    *message.version_mut() = Version::HTTP_2;
+    *message.method_mut() = Method::from_bytes(request.method().as_bytes()).ok()?;
+    *message.uri_mut() = Uri::from_parts(parts).ok()?;
+    *message.headers_mut() = map(text);
+    Some(message)
+}
+
+/// The final response for a client.
+#[must_use]
+pub fn h2_response(response: &ResponseHead, outgoing: &OutgoingResponse<'_>) -> Response<()> {
+    let mut text = Vec::with_capacity(response.fields().bytes.len() + OWN_BYTES);
+    write_response_fields(&mut text, response, outgoing);
+    message(response.status(), text)
+}
+
+/// An interim response (RFC 9110 15.2).
+#[must_use]
+pub fn h2_interim(response: &ResponseHead) -> Response<()> {
+    let mut text = Vec::new();
+    write_interim_fields(&mut text, response);
+    message(response.status(), text)
+}
+
+/// The head of an answer the gateway makes itself, with `fields`.
+#[must_use]
+pub fn h2_reply<'a>(reply: &Reply<'_>, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Response<()> {
+    let mut text = Vec::with_capacity(OWN_BYTES);
+    write_reply_fields(&mut text, reply, fields);
+    message(reply.status, text)
+}
+
+/// Trailers as they are sent.
+#[must_use]
+pub fn h2_trailers(trailers: &Trailers) -> HeaderMap {
+    let mut text = Vec::new();
+    for (name, value) in trailers.iter() {
+        write_field(&mut text, name, value);
+    }
+    map(text)
+}
+
+fn message(status: u16, text: Vec<u8>) -> Response<()> {
+    let mut message = Response::new(());
+    *message.version_mut() = Version::HTTP_2;
+    *message.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
+    *message.headers_mut() = map(text);
+    message
+}
+
+/// Path and query; what the library takes for no character of a URI and HTTP/1 lets pass is escaped, which means the same.
+fn target(path: &str, query: Option<&str>) -> Option<uri::PathAndQuery> {
+    let whole = match query {
+        None => path.to_owned(),
+        Some(query) => [path, "?", query].concat(),
+    };
+    let whole = Bytes::from(whole);
+    uri::PathAndQuery::from_maybe_shared(whole.clone())
+        .or_else(|_| uri::PathAndQuery::from_maybe_shared(escaped(&whole)))
+        .ok()
+}
+
+fn escaped(text: &[u8]) -> Bytes {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let mut escaped = Vec::with_capacity(text.len() + 16);
+    for byte in text {
+        if byte.is_ascii_alphanumeric() || b"-._~:/?[]@!$&'()*+,;=%".contains(byte) {
+            escaped.push(*byte);
+        } else {
+            escaped.extend([
+                b'%',
+                DIGITS[usize::from(byte >> 4)],
+                DIGITS[usize::from(byte & 15)],
+            ]);
+        }
+    }
+    escaped.into()
+}
+
+/// The fields of `text`, lines as HTTP/1 has them and the gateway has written; each value a part of it.
+fn map(text: Vec<u8>) -> HeaderMap {
+    let text = Bytes::from(text);
+    let mut map = HeaderMap::with_capacity(FIELDS);
+    let mut start = 0;
+    while let Some(length) = memchr(b'\n', &text[start..]) {
+        let line = &text[start..start + length];
+        if let Some(colon) = memchr(b':', line)
+            && let Ok(name) = HeaderName::from_bytes(&line[..colon])
+            && name.as_str() != "proxy-connection"
+            && let Ok(mut value) =
+                HeaderValue::from_maybe_shared(text.slice(start + colon + 2..start + length - 1))
+        {
+            // Never in the table that a connection's requests share: others could find out by what compresses
+            // (RFC 7541 7.1).
+            if name == header::AUTHORIZATION || name == header::COOKIE {
+                value.set_sensitive(true);
+            }
+            map.append(name, value);
+        }
+        start += length + 1;
+    }
+    map
+}
+
+/// Fields of a usual head.
+const FIELDS: usize = 16;
+/// Bytes of the fields that the gateway adds.
+const OWN_BYTES: usize = 256;

@@ -1,0 +1,111 @@
+//! A request head of HTTP/2 (RFC 9113 8.3.1), decoded by its library: brought into the form that one of HTTP/1 has, under
+//! the same rules, so that what goes out as HTTP/1 is well-formed or does not go at all.
+
+use hyper::http::{Request, uri::PathAndQuery};
+
+use super::{
+    super::{
+        Framing, RequestLimits, Version, authority::Authority, field::Known, fields::ConnectionFields,
+        method::Method, refusal::BadRequest, start_line::METHOD_BYTES_MAX,
+    },
+    RequestHead,
+};
+
+impl RequestHead {
+    /// Takes a head that the library found to keep the rules of HTTP/2; `is_whole` if no body follows.
+    ///
+    /// # Errors
+    /// The first rule it breaks beyond those.
+    pub fn take_h2<B>(
+        &mut self,
+        request: &Request<B>,
+        is_whole: bool,
+        limits: &RequestLimits,
+    ) -> Result<(), BadRequest> {
+        self.reset();
+        self.version = Version::V2;
+        let method = request.method().as_str();
+        self.method = Method::of(method);
+        if self.method == Method::Other {
+            if method.len() > METHOD_BYTES_MAX {
+                return Err(BadRequest::METHOD_BYTES);
+            }
+            if method == "CONNECT" {
+                return Err(BadRequest::CONNECT);
+            }
+            self.other_method.clear();
+            self.other_method.push_str(method);
+        }
+        self.take_fields(request, limits)?;
+        self.take_authority(request)?;
+        self.take_target(request, limits)?;
+        self.connection = ConnectionFields::default();
+        self.expects_continue = self.read_expectation()?;
+        self.framing = match (is_whole, self.fields.body()?.length) {
+            (true, Some(1..)) => return Err(BadRequest::CONTENT_LENGTH),
+            // RFC 9110 8.6: where a body could be, HTTP/1 says that there is none.
+            (true, _) if self.method.usually_has_body() => Framing::Length(0),
+            (true, _) => Framing::None,
+            (false, Some(length)) => Framing::Length(length),
+            (false, None) => Framing::Chunked,
+        };
+        Ok(())
+    }
+
+    /// Whether the client takes trailers, as one of gRPC says it does (RFC 9110 10.1.4).
+    #[must_use]
+    pub fn takes_trailers(&self) -> bool {
+        self.fields
+            .values(Known::Te)
+            .any(|value| value.eq_ignore_ascii_case(b"trailers"))
+    }
+
+    fn take_fields<B>(&mut self, request: &Request<B>, limits: &RequestLimits) -> Result<(), BadRequest> {
+        let headers = request.headers();
+        // Crumbs of a cookie count one by one.
+        if headers.len() > limits.head.fields_max {
+            return Err(BadRequest::HEAD_FIELDS);
+        }
+        self.fields.begin(|_| {});
+        for (name, value) in headers {
+            self.fields
+                .push(name.as_str().as_bytes(), value.as_bytes(), Known::request_fate);
+            if self.fields.bytes.len() > limits.head.bytes_max {
+                return Err(BadRequest::HEAD_BYTES);
+            }
+        }
+        Ok(())
+    }
+
+    /// RFC 9113 8.3.1: where both are, `:authority` and Host are the same.
+    fn take_authority<B>(&mut self, request: &Request<B>) -> Result<(), BadRequest> {
+        let Some(authority) = request.uri().authority() else {
+            return self.read_host();
+        };
+        self.authority
+            .read(authority.as_str().as_bytes())
+            .map_err(|_| BadRequest::HOST)?;
+        let mut hosts = self.fields.values(Known::Host);
+        let Some(host) = hosts.next() else { return Ok(()) };
+        if hosts.next().is_some() {
+            return Err(BadRequest::HOST_TWICE);
+        }
+        let mut other = Authority::default();
+        if other.read(host).is_err() || other != self.authority {
+            return Err(BadRequest::HOST);
+        }
+        Ok(())
+    }
+
+    fn take_target<B>(&mut self, request: &Request<B>, limits: &RequestLimits) -> Result<(), BadRequest> {
+        let target = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
+        if target.len() > limits.target_bytes_max {
+            return Err(BadRequest::TARGET_BYTES);
+        }
+        if !target.starts_with('/') && target != "*" {
+            return Err(BadRequest::TARGET_FORM);
+        }
+        self.target
+            .read(target, self.method, limits.path, &mut self.authority)
+    }
+}

@@ -1,0 +1,63 @@
+//! A response head of HTTP/2 (RFC 9113 8.3.2), decoded by its library: brought into the form that one of HTTP/1 has.
+
+use hyper::http::{HeaderMap, StatusCode};
+
+use super::{
+    super::{
+        Asked, Framing, HeadLimits, Version,
+        encode::write_number,
+        field::{Known, Span},
+        fields::ConnectionFields,
+        refusal::BadResponse,
+        reply::reason_phrase,
+    },
+    ResponseHead,
+};
+
+impl ResponseHead {
+    /// Takes a head that the library found to keep the rules of HTTP/2; `is_whole` if no body follows.
+    ///
+    /// # Errors
+    /// The first rule it breaks beyond those.
+    pub fn take_h2(
+        &mut self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        is_whole: bool,
+        limits: &HeadLimits,
+        asked: Asked<'_>,
+    ) -> Result<(), BadResponse> {
+        let status = status.as_u16();
+        // RFC 9113 8.6: there is no 101.
+        if status == 101 || !(100..=599).contains(&status) {
+            return Err(BadResponse::STATUS);
+        }
+        if headers.len() > limits.fields_max {
+            return Err(BadResponse::HEAD_FIELDS);
+        }
+        (self.version, self.status) = (Version::V2, status);
+        self.fields.begin(|line| {
+            write_number(line, u64::from(status));
+            line.push(b' ');
+            line.extend_from_slice(reason_phrase(status).as_bytes());
+        });
+        self.status_text = Span::at(0..self.fields.bytes.len());
+        for (name, value) in headers {
+            self.fields
+                .push(name.as_str().as_bytes(), value.as_bytes(), Known::response_fate);
+            if self.fields.bytes.len() > limits.bytes_max {
+                return Err(BadResponse::HEAD_BYTES);
+            }
+        }
+        self.body = self.fields.body()?;
+        self.connection = ConnectionFields::default();
+        self.tainted = false;
+        self.framing = match (is_whole, self.body.length) {
+            _ if status < 200 || status == 204 || status == 304 || asked.head => Framing::None,
+            (true, _) => Framing::Length(0),
+            (false, Some(length)) => Framing::Length(length),
+            (false, None) => Framing::Chunked,
+        };
+        Ok(())
+    }
+}

@@ -1,0 +1,148 @@
+//! A connection's bytes, as the `h2` crate reads and writes them, and as whoever drives it looks at them.
+
+use std::{
+    cell::{Cell, RefCell},
+    io::{self, IoSlice},
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use sluice_tls::Stream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{Facts, Meter};
+
+/// The bytes of one connection.
+pub struct Link {
+    stream: RefCell<Stream>,
+    heard: Cell<u64>,
+    written: Cell<u64>,
+    meter: RefCell<Meter>,
+}
+
+impl Link {
+    /// Over `stream`, with what was received and not taken; its glitches are counted by `meter`.
+    #[must_use]
+    pub const fn new(stream: Stream, meter: Meter) -> Self {
+        Self {
+            stream: RefCell::new(stream),
+            heard: Cell::new(0),
+            written: Cell::new(0),
+            meter: RefCell::new(meter),
+        }
+    }
+
+    /// What streams tell of it.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        let stream = self.stream.borrow();
+        Facts {
+            transport: stream.transport().clone(),
+            local_port: stream.local_address().port(),
+        }
+    }
+
+    /// Lends what counts its glitches.
+    pub fn with_meter<T>(&self, look: impl FnOnce(&mut Meter) -> T) -> T {
+        look(&mut self.meter.borrow_mut())
+    }
+
+    /// Bytes received.
+    #[must_use]
+    pub fn heard(&self) -> u64 {
+        self.heard.get()
+    }
+
+    /// Bytes written and not taken by the kernel.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.stream.borrow().queued()
+    }
+
+    /// Grows with every byte received and every byte that has left.
+    #[must_use]
+    pub fn progress(&self) -> u64 {
+        (self.heard.get() + self.written.get()).saturating_sub(self.queued() as u64)
+    }
+
+    fn read(&self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut stream = self.stream.borrow_mut();
+        let received = ready!(stream.poll_fill(cx))?;
+        let count = received.len().min(into.remaining());
+        into.put_slice(&received[..count]);
+        self.meter.borrow_mut().received(&received[..count]);
+        stream.consume(count);
+        self.heard.set(self.heard.get() + count as u64);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Waits for room, and writes as much of `slices` as there is room for.
+    fn write(&self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let mut stream = self.stream.borrow_mut();
+        if stream.queued() >= QUEUED_BYTES_MAX {
+            ready!(stream.poll_drained(cx, QUEUED_BYTES_MAX / 2))?;
+        }
+        let room = QUEUED_BYTES_MAX - stream.queued();
+        let mut meter = self.meter.borrow_mut();
+        let mut count = 0;
+        for slice in slices {
+            let part = slice.len().min(room - count);
+            stream.write(&slice[..part]);
+            meter.sent(&slice[..part]);
+            count += part;
+        }
+        self.written.set(self.written.get() + count as u64);
+        Poll::Ready(Ok(count))
+    }
+}
+
+/// A connection with the traits of tokio. What is written gathers, and goes out at the end of the turn: a flush only
+/// begins it, as the next write waits where too much is queued.
+pub struct Socket(Rc<Link>);
+
+impl Socket {
+    /// Of this connection.
+    #[must_use]
+    pub const fn new(link: Rc<Link>) -> Self {
+        Self(link)
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.0.read(cx, into)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.write(cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.0.write(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.stream.borrow_mut().start_flush();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut stream = self.0.stream.borrow_mut();
+        ready!(stream.poll_flush(cx))?;
+        Poll::Ready(stream.shutdown_write())
+    }
+}
+
+/// Bytes that may wait to be sent, as many as one direction of a connection of HTTP/1 may hold by default.
+const QUEUED_BYTES_MAX: usize = 64 * 1024;
