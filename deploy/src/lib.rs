@@ -46,6 +46,7 @@ mod tests {
             names,
             [
                 "canary.yaml",
+                "grpc.yaml",
                 "headers-and-redirects.yaml",
                 "health-checks.yaml",
                 "minimal.yaml",

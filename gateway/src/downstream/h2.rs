@@ -116,6 +116,8 @@ fn builder(settings: &Listener) -> server::Builder {
     let mut builder = server::Builder::new();
     builder
         .max_concurrent_streams(defaults::H2_STREAMS_MAX)
+        // WebSockets (RFC 8441).
+        .enable_connect_protocol()
         .initial_window_size(window)
         .initial_connection_window_size(all.min(WINDOW_MAX))
         .max_header_list_size(defaults::H2_HEADER_LIST_BYTES_MAX)
@@ -218,8 +220,13 @@ async fn serve_stream(shared: Rc<Shared>, request: Request<RecvStream>, answer: 
     let is_whole = request.body().is_end_stream();
     let read = heads
         .request
-        .take_h2(&request, is_whole, &RequestLimits::from(settings));
-    let stream = H2::accepted(Rc::clone(&shared.facts), request.into_body(), answer);
+        .take_h2(&request, is_whole, &RequestLimits::from(settings), || {
+            context.with_rng(|rng| rng.u128(..))
+        });
+    let mut stream = H2::accepted(Rc::clone(&shared.facts), request.into_body(), answer);
+    if heads.request.upgrade().is_some() {
+        stream.hold_back();
+    }
     let mut client = Client::new(
         Wire::H2(Box::new(stream)),
         shared.peer,

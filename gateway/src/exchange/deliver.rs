@@ -11,7 +11,7 @@ use sluice_config::defaults;
 use super::{Elapsed, Exchange, Next, Retries, Stall, Upload, earlier};
 use crate::{
     error::Failure,
-    http::{Connection, Framing, OutgoingResponse, Version, grpc_status},
+    http::{BadResponse, Connection, Framing, OutgoingResponse, Version, grpc_status},
     snapshot::Backend,
     upstream::{Lease, Service},
     wire::pass::{self, Broken},
@@ -49,6 +49,12 @@ impl Exchange<'_> {
     ) -> Result<Next, Failure> {
         let status = self.heads.response.status();
         self.account.status = Some(status);
+        let asked_for_tunnel =
+            self.heads.request.version() == Version::V2 && self.heads.request.upgrade().is_some();
+        if asked_for_tunnel && (200..300).contains(&status) {
+            // To this client a success would be a tunnel (RFC 8441 4).
+            return Err(Failure::UpstreamProtocol(BadResponse::SWITCH_REFUSED.rule));
+        }
         if status == 101 {
             // Boxed, as few requests become one: every connection would hold room for it.
             return Ok(Box::pin(self.tunnel(share, lease)).await);

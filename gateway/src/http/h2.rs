@@ -8,7 +8,8 @@ use hyper::http::{
 use memchr::memchr;
 
 use super::{
-    Framing, OutgoingRequest, OutgoingResponse, Reply, RequestHead, ResponseHead, Scheme, Trailers,
+    Connection, Framing, OutgoingRequest, OutgoingResponse, Reply, RequestHead, ResponseHead, Scheme,
+    Trailers,
     encode::{write_field, write_interim_fields, write_length, write_request_fields, write_response_fields},
     reply::write_reply_fields,
 };
@@ -52,6 +53,12 @@ pub fn h2_request(
 pub fn h2_response(response: &ResponseHead, outgoing: &OutgoingResponse<'_>) -> Response<()> {
     let mut text = Vec::with_capacity(response.fields().bytes.len() + OWN_BYTES);
     write_response_fields(&mut text, response, outgoing);
+    if outgoing.connection == Connection::Upgrade {
+        // A tunnel begins with 200, and without the proof that HTTP/1 asks for (RFC 8441 5).
+        let mut accepted = message(200, text);
+        accepted.headers_mut().remove(header::SEC_WEBSOCKET_ACCEPT);
+        return accepted;
+    }
     message(response.status(), text)
 }
 

@@ -121,6 +121,7 @@ rules! {
         "Both Content-Length and Transfer-Encoding.";
     CONNECTION = "connection": "Malformed or too many Connection options.";
     HTTP2 = "http2": "What breaks a rule of HTTP/2 (RFC 9113).";
+    SWITCH_REFUSED = "switch_refused": "A success in place of a 101, for a client of HTTP/2 that asked for a tunnel.";
     SWITCH_NOT_ASKED = "switch_not_asked": "101 without an Upgrade in the request, or to another protocol.";
 }
 

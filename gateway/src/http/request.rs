@@ -166,7 +166,7 @@ impl RequestHead {
     #[must_use]
     pub fn upgrade(&self) -> Option<&[u8]> {
         if !self.connection.upgrade
-            || self.version != Version::V11
+            || self.version == Version::V10
             || !matches!(self.framing, Framing::None | Framing::Length(0))
         {
             return None;

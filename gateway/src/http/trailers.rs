@@ -4,7 +4,7 @@
 use memchr::memchr;
 
 use super::{
-    field::{Known, Span},
+    field::{self, Known, Span},
     refusal::BadBody,
 };
 
@@ -36,12 +36,15 @@ impl Trailers {
     /// Takes whole fields that a library has read, in place of what was there.
     ///
     /// # Errors
-    /// When they are larger than a section may be.
+    /// When a name is none, or they are larger than a section may be.
     pub fn take<'f>(&mut self, fields: impl Iterator<Item = (&'f [u8], &'f [u8])>) -> Result<(), BadBody> {
         self.clear();
         for (at, (name, value)) in fields.enumerate() {
             if at == FIELDS_MAX || self.bytes.len() + name.len() + value.len() > SECTION_BYTES_MAX {
                 return Err(BadBody::TRAILER_SIZE);
+            }
+            if !field::is_token(name) {
+                return Err(BadBody::TRAILER);
             }
             if str::from_utf8(name).is_ok_and(may_be_trailer) {
                 let start = self.bytes.len();

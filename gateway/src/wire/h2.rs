@@ -25,8 +25,8 @@ use sluice_tls::Transport;
 
 use super::{BodyError, Unanswered};
 use crate::http::{
-    BadBody, Framing, OutgoingResponse, Reply, ResponseHead, Trailers, h2_interim, h2_reply, h2_response,
-    h2_trailers,
+    BadBody, Connection, Framing, OutgoingResponse, Reply, ResponseHead, Trailers, h2_interim, h2_reply,
+    h2_response, h2_trailers,
 };
 
 pub use meter::{Meter, Verdict};
@@ -51,6 +51,8 @@ pub struct H2 {
     /// Received and not taken.
     chunk: Bytes,
     has_read_body: bool,
+    /// What comes is no body, and nobody's before a tunnel begins.
+    holds_back: bool,
     trailers: Trailers,
     /// Written and not handed over.
     pending: BytesMut,
@@ -91,7 +93,16 @@ impl H2 {
         Self::new(facts, Head::Answer(answer), Some(body))
     }
 
+    /// No byte that follows the head is given out before a tunnel begins (CVE-2026-2833).
+    pub fn hold_back(&mut self) {
+        self.holds_back = true;
+    }
+
     pub(super) fn write_response(&mut self, response: &ResponseHead, outgoing: &OutgoingResponse<'_>) {
+        if outgoing.connection == Connection::Upgrade {
+            self.holds_back = false;
+            return self.answer(h2_response(response, outgoing), false);
+        }
         let is_whole = matches!(outgoing.framing, Framing::None | Framing::Length(0));
         self.answer(h2_response(response, outgoing), is_whole);
     }
@@ -136,6 +147,7 @@ impl H2 {
             head,
             has_read_body: receive.as_ref().is_some_and(RecvStream::is_end_stream),
             receive,
+            holds_back: false,
             send: None,
             chunk: Bytes::new(),
             trailers: Trailers::default(),
@@ -147,10 +159,13 @@ impl H2 {
     }
 
     pub(super) const fn has_read_body(&self) -> bool {
-        self.has_read_body
+        self.has_read_body || self.holds_back
     }
 
     pub(super) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<usize>, BodyError>> {
+        if self.holds_back {
+            return Poll::Ready(Ok(None));
+        }
         while self.chunk.is_empty() && !self.has_read_body {
             let Some(receive) = &mut self.receive else {
                 return Poll::Pending;

@@ -128,6 +128,11 @@ impl Session {
         answer
     }
 
+    /// The status that a GET is answered with.
+    pub async fn get_status(&self, path: &str) -> u16 {
+        self.get(path).await.status
+    }
+
     /// A GET, answered.
     pub async fn get(&self, path: &str) -> Answer {
         let request = self.request("GET", path);

@@ -1,18 +1,25 @@
 //! A request head of HTTP/2 (RFC 9113 8.3.1), decoded by its library: brought into the form that one of HTTP/1 has, under
 //! the same rules, so that what goes out as HTTP/1 is well-formed or does not go at all.
 
+use h2::ext::Protocol;
 use hyper::http::{Request, uri::PathAndQuery};
 
 use super::{
     super::{
-        Framing, RequestLimits, Version, authority::Authority, field::Known, fields::ConnectionFields,
-        method::Method, refusal::BadRequest, start_line::METHOD_BYTES_MAX,
+        Framing, RequestLimits, Version,
+        authority::Authority,
+        field::{self, Known},
+        fields::ConnectionFields,
+        method::Method,
+        refusal::BadRequest,
+        start_line::METHOD_BYTES_MAX,
     },
     RequestHead,
 };
 
 impl RequestHead {
-    /// Takes a head that the library found to keep the rules of HTTP/2; `is_whole` if no body follows.
+    /// Takes a head that the library found to keep the rules of HTTP/2; `is_whole` if no body follows. A CONNECT that asks
+    /// for a WebSocket (RFC 8441) becomes what asks for one in HTTP/1, with `nonce` as its key.
     ///
     /// # Errors
     /// The first rule it breaks beyond those.
@@ -21,10 +28,18 @@ impl RequestHead {
         request: &Request<B>,
         is_whole: bool,
         limits: &RequestLimits,
+        nonce: impl FnOnce() -> u128,
     ) -> Result<(), BadRequest> {
         self.reset();
         self.version = Version::V2;
         let method = request.method().as_str();
+        let connects_to = request.extensions().get::<Protocol>().map(Protocol::as_str);
+        if method == "CONNECT" && connects_to == Some("websocket") {
+            self.take_fields(request, limits)?;
+            self.take_authority(request)?;
+            self.take_target(request, limits)?;
+            return self.ask_for_websocket(nonce());
+        }
         self.method = Method::of(method);
         if self.method == Method::Other {
             if method.len() > METHOD_BYTES_MAX {
@@ -52,6 +67,21 @@ impl RequestHead {
         Ok(())
     }
 
+    /// RFC 8441 5, read backwards: what HTTP/1 has and HTTP/2 does without.
+    fn ask_for_websocket(&mut self, nonce: u128) -> Result<(), BadRequest> {
+        if self.fields.body()?.length.is_some() {
+            return Err(BadRequest::CONTENT_LENGTH);
+        }
+        self.fields.push(b"upgrade", b"websocket", Known::request_fate);
+        let key = base64(nonce.to_be_bytes());
+        self.fields.push(b"sec-websocket-key", &key, Known::request_fate);
+        self.connection = ConnectionFields {
+            upgrade: true,
+            ..ConnectionFields::default()
+        };
+        Ok(())
+    }
+
     /// Whether the client takes trailers, as one of gRPC says it does (RFC 9110 10.1.4).
     #[must_use]
     pub fn takes_trailers(&self) -> bool {
@@ -68,6 +98,10 @@ impl RequestHead {
         }
         self.fields.begin(|_| {});
         for (name, value) in headers {
+            // Its library takes names that are no token (RFC 9110 5.6.2).
+            if !field::is_token(name.as_str().as_bytes()) {
+                return Err(BadRequest::FIELD_NAME);
+            }
             self.fields
                 .push(name.as_str().as_bytes(), value.as_bytes(), Known::request_fate);
             if self.fields.bytes.len() > limits.head.bytes_max {
@@ -98,6 +132,9 @@ impl RequestHead {
     }
 
     fn take_target<B>(&mut self, request: &Request<B>, limits: &RequestLimits) -> Result<(), BadRequest> {
+        if !matches!(request.uri().scheme_str(), Some("http" | "https")) {
+            return Err(BadRequest::TARGET_FORM);
+        }
         let target = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
         if target.len() > limits.target_bytes_max {
             return Err(BadRequest::TARGET_BYTES);
@@ -107,5 +144,33 @@ impl RequestHead {
         }
         self.target
             .read(target, self.method, limits.path, &mut self.authority)
+    }
+}
+
+/// Sixteen bytes as RFC 4648 4 writes them.
+fn base64(bytes: [u8; 16]) -> [u8; 24] {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = [b'='; 24];
+    let mut groups = text.chunks_exact_mut(4);
+    for three in bytes.chunks(3) {
+        let Some(group) = groups.next() else { break };
+        let number =
+            three.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)) << (8 * (3 - three.len()));
+        for (at, digit) in group.iter_mut().enumerate().take(three.len() + 1) {
+            *digit = DIGITS[number >> (18 - 6 * at) & 63];
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::base64;
+
+    #[test]
+    fn a_key_is_written_as_the_rfc_writes_it() {
+        // RFC 6455 1.3.
+        assert_eq!(&base64(*b"the sample nonce"), b"dGhlIHNhbXBsZSBub25jZQ==");
+        assert_eq!(&base64([0xff; 16]), b"/////////////////////w==");
     }
 }

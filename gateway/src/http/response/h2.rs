@@ -6,7 +6,7 @@ use super::{
     super::{
         Asked, Framing, HeadLimits, Version,
         encode::write_number,
-        field::{Known, Span},
+        field::{self, Known, Span},
         fields::ConnectionFields,
         refusal::BadResponse,
         reply::reason_phrase,
@@ -43,6 +43,9 @@ impl ResponseHead {
         });
         self.status_text = Span::at(0..self.fields.bytes.len());
         for (name, value) in headers {
+            if !field::is_token(name.as_str().as_bytes()) {
+                return Err(BadResponse::FIELD_NAME);
+            }
             self.fields
                 .push(name.as_str().as_bytes(), value.as_bytes(), Known::response_fate);
             if self.fields.bytes.len() > limits.bytes_max {
