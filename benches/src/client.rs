@@ -1,5 +1,7 @@
 //! An HTTP/1.1 client, over TLS too: one request at a time over a connection that is kept, every answer looked at.
 
+mod http2;
+
 use std::{
     fs,
     io::{Read, Write},
@@ -14,6 +16,8 @@ use rustls::{
     crypto::aws_lc_rs::default_provider,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
+
+pub(crate) use http2::Http2Clients;
 
 use crate::error::{BenchError, about, while_doing};
 

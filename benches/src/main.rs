@@ -45,7 +45,13 @@ enum Command {
     Origin {
         /// Where it listens.
         address: SocketAddr,
+        /// What it answers.
+        #[arg(value_enum, default_value_t = origin::Speech::Http1)]
+        speech: origin::Speech,
     },
+    /// The load of long streams.
+    #[command(hide = true)]
+    Drain(load::DrainArguments),
 }
 
 /// What of the side-by-side run is wanted.
@@ -93,7 +99,8 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Peers(arguments) => run::run(&arguments),
         Command::Instructions(arguments) => instructions::run(&arguments),
-        Command::Origin { address } => origin::serve(address).map(|()| ExitCode::SUCCESS),
+        Command::Origin { address, speech } => origin::serve(address, speech).map(|()| ExitCode::SUCCESS),
+        Command::Drain(arguments) => load::drain(&arguments).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error: BenchError| {
         eprintln!("sluice-benches: {error}");

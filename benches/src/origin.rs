@@ -1,11 +1,15 @@
-//! The backend of every measurement: one thread, no work of its own.
+//! The backend of every measurement: one thread, no work of its own, and one speech.
 //!
-//! It reads a request to its end, body included, and answers 200 with as many bytes as the target asks for
+//! In HTTP/1.1 it reads a request to its end, body included, and answers 200 with as many bytes as the target asks for
 //! (`?bytes=10240`, 64 where it does not say). Refuses chunked requests: no peer sends one here, and to read them
 //! would cost the core it shares with the load.
 
-use std::{cell::RefCell, collections::HashMap, io, net::SocketAddr, rc::Rc};
+mod bulk;
+mod http2;
 
+use std::{cell::RefCell, collections::HashMap, io, net::SocketAddr, path::Path, rc::Rc, time::Duration};
+
+use clap::ValueEnum;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -15,25 +19,69 @@ use tokio::{
 
 use crate::{
     client::{content_length, find_end},
-    error::{BenchError, while_doing},
+    error::{BenchError, about, while_doing},
+    process::Process,
 };
+pub(crate) use bulk::{STREAM_BYTES, pattern_from};
+
+/// What an origin answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Speech {
+    /// Requests over HTTP/1.1.
+    Http1,
+    /// Requests and gRPC calls over HTTP/2 in clear text.
+    Http2,
+    /// Connections, with a stream of bytes.
+    Bytes,
+}
+
+/// Origins that run, one of each speech, until this is dropped.
+pub(crate) struct Origins(Vec<(Speech, SocketAddr, Process)>);
+
+impl Origins {
+    /// Starts them on `cores` (as taskset takes them), at addresses from `next`, with their logs in `folder`.
+    pub(crate) fn start(
+        cores: &str,
+        folder: &Path,
+        mut next: impl FnMut() -> Result<SocketAddr, BenchError>,
+    ) -> Result<Self, BenchError> {
+        let own = std::env::current_exe().map_err(about("/proc/self/exe"))?;
+        let start = |speech: &Speech| {
+            let address = next()?;
+            let word = speech.to_possible_value().expect("none is skipped");
+            let name = format!("origin-{}", word.get_name());
+            let words = ["origin", &address.to_string(), word.get_name()];
+            let mut process = Process::start(&name, cores, &own, words, folder)?;
+            process.wait_until_it_listens(address, PATIENCE)?;
+            Ok((*speech, address, process))
+        };
+        let started: Result<Vec<_>, BenchError> = Speech::value_variants().iter().map(start).collect();
+        started.map(Self)
+    }
+
+    /// Where the one of this speech listens.
+    pub(crate) fn address(&self, speech: Speech) -> SocketAddr {
+        let found = self.0.iter().find(|(of, ..)| *of == speech);
+        found.expect("every speech was started").1
+    }
+}
 
 /// Bytes of a body where the request does not say.
 pub(crate) const BODY_BYTES: usize = 64;
 
 /// Answers on `address` until the process is ended.
-pub(crate) fn serve(address: SocketAddr) -> Result<(), BenchError> {
+pub(crate) fn serve(address: SocketAddr, speech: Speech) -> Result<(), BenchError> {
     let doing = || while_doing(format!("serving on {address}"));
     let runtime = runtime::Builder::new_current_thread()
         .enable_io()
         .build()
         .map_err(doing())?;
     LocalSet::new()
-        .block_on(&runtime, accept(address))
+        .block_on(&runtime, accept(address, speech))
         .map_err(doing())
 }
 
-async fn accept(address: SocketAddr) -> io::Result<()> {
+async fn accept(address: SocketAddr, speech: Speech) -> io::Result<()> {
     let listener = TcpListener::bind(address).await?;
     let answers = Rc::<Answers>::default();
     loop {
@@ -42,7 +90,11 @@ async fn accept(address: SocketAddr) -> io::Result<()> {
         let answers = Rc::clone(&answers);
         spawn_local(async move {
             // A connection that breaks is the peer's business, which the load generator reports.
-            _ = answer(stream, &answers).await;
+            _ = match speech {
+                Speech::Http1 => answer(stream, &answers).await,
+                Speech::Http2 => http2::answer(stream).await,
+                Speech::Bytes => bulk::send(stream).await,
+            };
         });
     }
 }
@@ -94,6 +146,13 @@ async fn answer(mut stream: TcpStream, answers: &Answers) -> io::Result<()> {
     }
 }
 
+/// Bytes of the body that a target asks for.
+fn asked_for(target: &str) -> Option<usize> {
+    let asked = target.split_once("bytes=").map(|(_, bytes)| bytes.parse());
+    let bytes = asked.transpose().ok()?.unwrap_or(BODY_BYTES);
+    (bytes <= BODY_BYTES_MAX).then_some(bytes)
+}
+
 /// Bytes of the body that follows, and of the body asked for.
 fn read_head(head: &[u8]) -> Option<(usize, usize)> {
     let text = str::from_utf8(head).ok()?;
@@ -103,29 +162,15 @@ fn read_head(head: &[u8]) -> Option<(usize, usize)> {
         let name = line.split(':').next().unwrap_or("");
         name.eq_ignore_ascii_case("transfer-encoding")
     });
-    let asked = target.split_once("bytes=").map(|(_, bytes)| bytes.parse());
-    let bytes = asked.transpose().ok()?.unwrap_or(BODY_BYTES);
-    (!is_chunked && bytes <= BODY_BYTES_MAX).then(|| (content_length(head).unwrap_or(0), bytes))
+    let bytes = asked_for(target)?;
+    (!is_chunked).then(|| (content_length(head).unwrap_or(0), bytes))
 }
 
+const PATIENCE: Duration = Duration::from_secs(10);
 const REFUSAL: &[u8] = b"HTTP/1.1 501 Not Implemented\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 const RECEIVE_BYTES: usize = 64 * 1024;
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 const BODY_BYTES_MAX: usize = 16 << 20;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_target_says_how_much_it_wants() {
-        assert_eq!(read_head(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"), Some((0, 64)));
-        let upload = b"POST /x?bytes=10240 HTTP/1.1\r\nContent-Length: 7\r\n\r\n";
-        assert_eq!(read_head(upload), Some((7, 10_240)));
-        assert_eq!(
-            read_head(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"),
-            None
-        );
-        assert_eq!(read_head(b"GET /?bytes=many HTTP/1.1\r\n\r\n"), None);
-    }
-}
+pub(crate) mod tests;

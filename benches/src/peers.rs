@@ -23,8 +23,9 @@ use crate::{
     material::Material,
     meter::{cpu_ns, pss_bytes},
     namespace::Cores,
+    origin::Origins,
     process::{Process, find},
-    scenario::{Scenario, Security},
+    scenario::{Protocols, Scenario, Security},
 };
 
 /// A proxy to measure.
@@ -87,7 +88,7 @@ pub(crate) struct Place {
     pub(crate) cores: Cores,
     /// For configurations and logs.
     pub(crate) folder: PathBuf,
-    pub(crate) origin: SocketAddr,
+    pub(crate) origins: Origins,
     pub(crate) ports: Ports,
     pub(crate) material: Material,
 }
@@ -182,10 +183,16 @@ impl Peer {
         }
     }
 
-    /// Why it cannot be measured so, if it cannot: a yardstick has one way for everything.
+    /// Why it cannot be measured so, if it cannot: a yardstick has one way for everything, and nginx passes bytes on
+    /// with a module that has a package of its own.
     pub(crate) fn refuses(&self, scenario: &Scenario) -> Option<&'static str> {
-        if self.kind != Kind::Yardstick {
+        let is_nginx = self.kind == Kind::Nginx && scenario.protocols == Protocols::Tcp;
+        if is_nginx && !Path::new(NGINX_STREAM).is_file() {
+            Some("its module is missing (Debian: apt-get install libnginx-mod-stream)")
+        } else if self.kind != Kind::Yardstick {
             None
+        } else if scenario.protocols != Protocols::Http1 {
+            Some("it speaks HTTP/1.1 alone")
         } else if scenario.security != Security::None {
             Some("it speaks no TLS")
         } else {
@@ -217,9 +224,9 @@ impl Peer {
     pub(crate) fn start(&self, scenario: &Scenario, place: &mut Place) -> Result<Running, BenchError> {
         let mut running = Running {
             processes: Vec::new(),
-            address: place.origin,
+            address: place.origins.address(scenario.protocols.origin()),
         };
-        for (index, ends) in Ends::of(scenario.security).into_iter().enumerate() {
+        for (index, ends) in Ends::of(scenario).into_iter().enumerate() {
             let (listen, admin) = (place.ports.next()?, place.ports.next()?);
             let folder = place.folder.join(format!("{}-{index}", self.name));
             fs::create_dir_all(&folder).map_err(about(&folder))?;
@@ -256,26 +263,25 @@ impl Peer {
         } = hop;
         let path = |name: &str| folder.join(name).display().to_string();
         let map = path("routes.map");
-        let (file, template, routes, flags) = match &self.kind {
+        let (template, routes, flags) = match &self.kind {
             Kind::Yardstick => return Ok(vec![listen.to_string(), backend.to_string()]),
             Kind::Sluice(base) => {
                 let flags = vec!["run", "--io", base, "--workers", "1", "-c"];
-                ("sluice.yaml", SLUICE, routes::sluice(routes), flags)
+                (&SLUICE, routes::sluice(routes), flags)
             }
-            Kind::Envoy => ("envoy.yaml", ENVOY, routes::envoy(routes), ENVOY_FLAGS.to_vec()),
+            Kind::Envoy => (&ENVOY, routes::envoy(routes), ENVOY_FLAGS.to_vec()),
             Kind::Haproxy => {
                 let (line, lines) = routes::haproxy(routes, &map);
                 fs::write(&map, lines).map_err(about(&map))?;
-                ("haproxy.cfg", HAPROXY, line, vec!["-f"])
+                (&HAPROXY, line, vec!["-f"])
             }
-            Kind::Nginx => (
-                "nginx.conf",
-                NGINX,
-                routes::nginx(routes, &listen.to_string()),
-                vec!["-c"],
-            ),
+            Kind::Nginx => (&NGINX, routes::nginx(routes, &listen.to_string()), vec!["-c"]),
         };
-        let mut text = template
+        let text = match hop.ends.protocols {
+            Protocols::Tcp => template.tcp,
+            _ => template.http,
+        };
+        let mut text = text
             .replace("@routes@", &routes)
             .replace("@folder@", &folder.display().to_string());
         for (name, text_of) in hop.ends.fill(&self.kind, material) {
@@ -286,11 +292,20 @@ impl Peer {
             text = text.replace(&format!("@{name}_host@"), &address.ip().to_string());
             text = text.replace(&format!("@{name}_port@"), &address.port().to_string());
         }
-        let file = path(file);
+        let file = path(template.file);
         fs::write(&file, text).map_err(about(&file))?;
         let flags = flags.into_iter().map(str::to_owned);
         Ok(flags.chain([file]).collect())
     }
+}
+
+/// A configuration with names between `@` for what changes.
+struct Template {
+    /// As it is written.
+    file: &'static str,
+    http: &'static str,
+    /// For bytes that are passed on.
+    tcp: &'static str,
 }
 
 /// One process of a peer, and what stands around it.
@@ -327,10 +342,28 @@ impl Ports {
 
 const PORT_FIRST: u16 = 12_000;
 const PORT_END: u16 = 20_000;
-const SLUICE: &str = include_str!("../peers/sluice.yaml");
-const ENVOY: &str = include_str!("../peers/envoy.yaml");
-const HAPROXY: &str = include_str!("../peers/haproxy.cfg");
-const NGINX: &str = include_str!("../peers/nginx.conf");
+const SLUICE: Template = Template {
+    file: "sluice.yaml",
+    http: include_str!("../peers/sluice.yaml"),
+    tcp: include_str!("../peers/tcp/sluice.yaml"),
+};
+const ENVOY: Template = Template {
+    file: "envoy.yaml",
+    http: include_str!("../peers/envoy.yaml"),
+    tcp: include_str!("../peers/tcp/envoy.yaml"),
+};
+const HAPROXY: Template = Template {
+    file: "haproxy.cfg",
+    http: include_str!("../peers/haproxy.cfg"),
+    tcp: include_str!("../peers/tcp/haproxy.cfg"),
+};
+const NGINX: Template = Template {
+    file: "nginx.conf",
+    http: include_str!("../peers/nginx.conf"),
+    tcp: include_str!("../peers/tcp/nginx.conf"),
+};
+/// Where Debian keeps it.
+const NGINX_STREAM: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 const ENVOY_FLAGS: [&str; 6] = [
     "--concurrency",
     "1",

@@ -72,6 +72,9 @@ pub(crate) struct Sample {
     /// User and system, of all its threads and processes.
     pub(crate) cpu_us_per_request: Option<f64>,
     pub(crate) requests_per_second: Option<f64>,
+    /// As that of a request, where bytes are only passed on.
+    pub(crate) cpu_us_per_mebibyte: Option<f64>,
+    pub(crate) mebibytes_per_second: Option<f64>,
     pub(crate) p50_us: Option<f64>,
     pub(crate) p99_us: Option<f64>,
     pub(crate) p999_us: Option<f64>,
@@ -86,6 +89,7 @@ impl Sample {
     pub(crate) fn measured(&self, measure: Measure) -> Option<f64> {
         match measure {
             Measure::CpuMicroseconds => self.cpu_us_per_request,
+            Measure::BulkMicroseconds => self.cpu_us_per_mebibyte,
             Measure::TailMicroseconds => self.p99_us,
             Measure::IdleBytes => self.pss_bytes,
             Measure::ConnectionBytes => self.bytes_per_connection,

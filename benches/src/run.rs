@@ -2,23 +2,27 @@
 //!
 //! As machines speed up and slow down over minutes, only figures of the same rounds compare.
 
-use std::{fs, net::SocketAddr, process::ExitCode, thread::sleep, time::Duration};
+mod rest;
+mod turn;
+
+use std::{fs, process::ExitCode};
 
 use jiff::Timestamp;
 
 use crate::{
     PeersArguments,
-    client::Tls,
     error::{BenchError, about},
-    idle,
-    load::{Seen, Times, Wrk, at_rate, handshakes},
+    load::{StreamsLoad, Wrk, at_rate, bulk, handshakes},
     material::Material,
     namespace::{self, Cores, Isolation},
-    peers::{self, Build, Peer, Place, Ports, Running, is_wanted, target_folder},
-    process::{self, Process},
-    report::{self, PeerResult, Report, Sample, ScenarioResult},
-    scenario::{self, Handshake, Kind, Load, Scenario, Security},
+    origin::Origins,
+    peers::{self, Build, Peer, Place, Ports, is_wanted, target_folder},
+    process,
+    report::{self, PeerResult, Report, ScenarioResult},
+    scenario::{self, Kind, Load, Scenario},
 };
+use rest::{FIRST, rest};
+use turn::{Turn, take_turns};
 
 /// Makes what is needed, then measures in namespaces of its own.
 pub(crate) fn run(arguments: &PeersArguments) -> Result<ExitCode, BenchError> {
@@ -94,8 +98,7 @@ struct Bench {
     peers: Vec<Peer>,
     place: Place,
     wrk: Wrk,
-    /// Kept for its end.
-    _origin: Process,
+    streams: StreamsLoad,
 }
 
 impl Bench {
@@ -105,23 +108,19 @@ impl Bench {
         fs::create_dir_all(&folder).map_err(about(&folder))?;
         let cores = Cores::split()?;
         let mut ports = Ports::default();
-        let origin = ports.next()?;
-        let own = std::env::current_exe().map_err(about("/proc/self/exe"))?;
-        let words = ["origin".to_owned(), origin.to_string()];
-        let mut process = Process::start("origin", &cores.load, &own, words, &folder)?;
-        process.wait_until_it_listens(origin, ORIGIN_PATIENCE)?;
+        let origins = Origins::start(&cores.load, &folder, || ports.next())?;
         Ok(Self {
             arguments: arguments.clone(),
             peers,
             wrk: Wrk::prepare(&folder, &cores.load)?,
+            streams: StreamsLoad::prepare(&folder, &cores.load)?,
             place: Place {
                 cores,
                 material: Material::make(&folder)?,
                 folder,
-                origin,
+                origins,
                 ports,
             },
-            _origin: process,
         })
     }
 
@@ -134,10 +133,9 @@ impl Bench {
             eprintln!("  left out: {}: {why}", peer.name);
         }
         let results = match scenario.kind {
-            Kind::Load(load) => self.under_load(scenario, &load),
             Kind::HalfLoad(load) => self.at_half_load(scenario, &load),
-            Kind::Handshakes(handshake) => self.handshakes(scenario, handshake),
             Kind::Rest { connections } => self.at_rest(scenario, connections),
+            _ => self.under_load(scenario),
         }?;
         let left_out = self
             .left_out(scenario)
@@ -158,19 +156,38 @@ impl Bench {
     }
 
     /// As much as they can take, all of them running, one of them loaded at a time.
-    fn under_load(&mut self, scenario: &Scenario, load: &Load) -> Result<Vec<PeerResult>, BenchError> {
+    fn under_load(&mut self, scenario: &Scenario) -> Result<Vec<PeerResult>, BenchError> {
         let mut turns = self.start(scenario)?;
-        for turn in &mut turns {
-            turn.bytes = turn.keep(|address| self.wrk.check(address, load, scenario));
-        }
-        let seconds = self.arguments.secs;
-        for round in 1..=self.arguments.rounds {
-            for turn in &mut turns {
-                let bytes = turn.bytes.unwrap_or_default();
-                turn.take(round, |address| {
-                    self.wrk.measure(address, load, scenario, seconds, bytes)
-                });
-            }
+        let (rounds, seconds) = (self.arguments.rounds, self.arguments.secs);
+        let cores = &self.place.cores.load;
+        match scenario.kind {
+            Kind::Load(load) => take_turns(
+                &mut turns,
+                rounds,
+                |address| self.wrk.check(address, &load, scenario),
+                |address, bytes| self.wrk.measure(address, &load, scenario, seconds, *bytes),
+            ),
+            Kind::Streams(streams) => take_turns(
+                &mut turns,
+                rounds,
+                |address| self.streams.check(address, &streams, scenario),
+                |address, ()| self.streams.measure(address, &streams, scenario, seconds),
+            ),
+            // After a second of new connections, which warms up and gives the bytes of an answer.
+            Kind::Handshakes(handshake) => take_turns(
+                &mut turns,
+                rounds,
+                |address| self.wrk.check(address, &scenario::FRESH, scenario),
+                |address, bytes| handshakes(address, handshake, seconds, *bytes, cores),
+            ),
+            Kind::Bulk { connections } => take_turns(
+                &mut turns,
+                rounds,
+                |address| bulk(address, connections, 1, true, cores),
+                |address, _| bulk(address, connections, seconds, false, cores),
+            ),
+            // Neither is as much as they can take.
+            Kind::HalfLoad(_) | Kind::Rest { .. } => {}
         }
         Ok(turns.into_iter().map(|turn| turn.result).collect())
     }
@@ -187,7 +204,7 @@ impl Bench {
                 self.wrk
                     .measure(address, load, scenario, self.arguments.secs, bytes)
             });
-            slowest = slowest.min(seen.map_or(f64::INFINITY, |seen| seen.answers_per_second));
+            slowest = slowest.min(seen.map_or(f64::INFINITY, |seen| seen.per_second));
         }
         let rate = slowest / 2.0;
         if !rate.is_finite() {
@@ -206,33 +223,13 @@ impl Bench {
         Ok(turns.into_iter().map(|turn| turn.result).collect())
     }
 
-    /// Connections, after a second of new ones at a time which warms up and gives the bytes of an answer.
-    fn handshakes(
-        &mut self,
-        scenario: &Scenario,
-        handshake: Handshake,
-    ) -> Result<Vec<PeerResult>, BenchError> {
-        let mut turns = self.start(scenario)?;
-        for turn in &mut turns {
-            turn.bytes = turn.keep(|address| self.wrk.check(address, &scenario::FRESH, scenario));
-        }
-        let (seconds, cores) = (self.arguments.secs, self.place.cores.load.clone());
-        for round in 1..=self.arguments.rounds {
-            for turn in &mut turns {
-                let bytes = turn.bytes.unwrap_or_default();
-                turn.take(round, |address| {
-                    handshakes(address, handshake, seconds, bytes, &cores)
-                });
-            }
-        }
-        Ok(turns.into_iter().map(|turn| turn.result).collect())
-    }
-
     /// Each alone and anew in every round: pages that two processes share count half for each.
     fn at_rest(&mut self, scenario: &Scenario, connections: usize) -> Result<Vec<PeerResult>, BenchError> {
-        let mut results: Vec<PeerResult> = self.peers.iter().map(PeerResult::new).collect();
+        let carriers = self.peers.iter().filter(|peer| peer.refuses(scenario).is_none());
+        let mut results: Vec<(&Peer, PeerResult)> =
+            carriers.map(|peer| (peer, PeerResult::new(peer))).collect();
         for round in 1..=self.arguments.rounds {
-            for (peer, result) in self.peers.iter().zip(&mut results) {
+            for (peer, result) in &mut results {
                 if result.failure.is_some() {
                     continue;
                 }
@@ -242,7 +239,7 @@ impl Bench {
                 }
             }
         }
-        Ok(results)
+        Ok(results.into_iter().map(|(_, result)| result).collect())
     }
 
     fn start(&mut self, scenario: &Scenario) -> Result<Vec<Turn>, BenchError> {
@@ -260,7 +257,7 @@ impl Bench {
             turns.push(Turn {
                 running,
                 result,
-                bytes: None,
+                measure: scenario.kind.measure(),
             });
         }
         Ok(turns)
@@ -292,48 +289,6 @@ impl Bench {
     }
 }
 
-/// One peer in one scenario. What fails once is not tried again.
-struct Turn {
-    running: Option<Running>,
-    result: PeerResult,
-    /// Of one answer.
-    bytes: Option<f64>,
-}
-
-impl Turn {
-    /// Does something with the running peer that gives no figure of its own.
-    fn keep<T>(&mut self, act: impl FnOnce(SocketAddr) -> Result<T, BenchError>) -> Option<T> {
-        let address = self.running.as_ref()?.address;
-        self.result.keep(|| act(address))
-    }
-
-    /// Loads the peer and meters what it takes.
-    fn take(&mut self, round: u32, load: impl FnOnce(SocketAddr) -> Result<Seen, BenchError>) {
-        let Some(running) = self.running.take() else {
-            return;
-        };
-        let sample = self.result.keep(|| {
-            let before = running.cpu_ns()?;
-            let seen = load(running.address)?;
-            let cpu_us = (running.cpu_ns()? - before) as f64 / 1e3;
-            let time = |of: fn(&Times) -> f64| seen.times.as_ref().map(of);
-            Ok(Sample {
-                cpu_us_per_request: Some(cpu_us / seen.answers as f64),
-                requests_per_second: Some(seen.answers_per_second),
-                p50_us: time(|times| times.p50_us),
-                p99_us: time(|times| times.p99_us),
-                p999_us: time(|times| times.p999_us),
-                pss_bytes: Some(running.pss_bytes()? as f64),
-                bytes_per_connection: None,
-            })
-        });
-        self.running = Some(running);
-        if let Some(sample) = sample {
-            self.result.push(round, sample);
-        }
-    }
-}
-
 /// A scenario for peers that can hold `connections_max`, and what is other than its title says.
 fn fitting(scenario: &Scenario, connections_max: usize) -> (Scenario, Option<String>) {
     let most = connections_max.saturating_sub(FIRST);
@@ -347,40 +302,6 @@ fn fitting(scenario: &Scenario, connections_max: usize) -> (Scenario, Option<Str
         _ => (*scenario, None),
     }
 }
-
-/// One round of a peer at rest.
-fn rest(
-    peer: &Peer,
-    scenario: &Scenario,
-    connections: usize,
-    place: &mut Place,
-) -> Result<Sample, BenchError> {
-    let running = peer.start(scenario, place)?;
-    sleep(SETTLE);
-    let tls = (scenario.security == Security::Tls)
-        .then(|| Tls::believing(&place.material.authority))
-        .transpose()?;
-    // The first request builds what all others share: pools, tables, the allocator's first pages.
-    let first = (connections > 0)
-        .then(|| idle::connect(running.address, FIRST, tls.as_ref()))
-        .transpose()?;
-    let before = running.pss_bytes()?;
-    let clients = idle::connect(running.address, connections, tls.as_ref())?;
-    let after = running.pss_bytes()?;
-    let each = (after as f64 - before as f64) / connections as f64;
-    drop((first, clients));
-    Ok(Sample {
-        pss_bytes: Some(after as f64),
-        bytes_per_connection: (connections > 0).then_some(each),
-        ..Sample::default()
-    })
-}
-
-/// Connections before those that are counted.
-const FIRST: usize = 16;
-/// After a start some still read files and touch their tables.
-const SETTLE: Duration = Duration::from_millis(500);
-const ORIGIN_PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

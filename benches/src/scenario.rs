@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use crate::{error::BenchError, origin::BODY_BYTES};
+use crate::{
+    error::BenchError,
+    origin::{BODY_BYTES, Speech},
+};
 
 /// One thing that every peer is asked to do.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -15,6 +18,7 @@ pub(crate) struct Scenario {
     pub(crate) routes: usize,
     /// Where there is TLS.
     pub(crate) security: Security,
+    pub(crate) protocols: Protocols,
     pub(crate) kind: Kind,
 }
 
@@ -25,8 +29,12 @@ pub(crate) enum Kind {
     Load(Load),
     /// Requests at a fixed rate, half of what the slowest of the peers can take.
     HalfLoad(Load),
+    /// As many requests as the peer can take, side by side on each connection, as HTTP/2 has them.
+    Streams(Streams),
     /// TLS connections, each with one request.
     Handshakes(Handshake),
+    /// Long streams of bytes from the origin, so many at a time.
+    Bulk { connections: usize },
     /// The memory of a peer that was just started, and what it grows by with this many connections that have had
     /// one answer each and rest.
     Rest { connections: usize },
@@ -41,6 +49,35 @@ pub(crate) enum Security {
     Tls,
     /// Between two of the peer, one behind the other, as sidecars are; each shows a certificate to the other.
     MutualPair,
+}
+
+/// What the load and the peer speak, and what the peer and the origin do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) enum Protocols {
+    /// HTTP/1.1 on both sides.
+    Http1,
+    /// HTTP/2 towards the load, HTTP/1.1 towards the origin.
+    Http2ToHttp1,
+    /// HTTP/2 on both sides.
+    Http2,
+    /// None that the peer would know: it passes bytes on.
+    Tcp,
+}
+
+impl Protocols {
+    /// The origin that speaks them.
+    pub(crate) fn origin(self) -> Speech {
+        match self {
+            Self::Http1 | Self::Http2ToHttp1 => Speech::Http1,
+            Self::Http2 => Speech::Http2,
+            Self::Tcp => Speech::Bytes,
+        }
+    }
+
+    /// Whether clients speak HTTP/2.
+    pub(crate) fn has_http2_clients(self) -> bool {
+        matches!(self, Self::Http2ToHttp1 | Self::Http2)
+    }
 }
 
 /// How two sides come to their keys.
@@ -65,6 +102,17 @@ pub(crate) struct Load {
     pub(crate) is_fresh: bool,
 }
 
+/// What a load generator sends over HTTP/2.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Streams {
+    /// Open at a time.
+    pub(crate) connections: usize,
+    /// Requests in flight on each of them.
+    pub(crate) each: usize,
+    /// Whether a request is a unary gRPC call, whose message comes back, rather than a GET.
+    pub(crate) is_grpc: bool,
+}
+
 impl Load {
     const fn keep_alive(connections: usize) -> Self {
         Self {
@@ -80,7 +128,8 @@ impl Kind {
     /// What the median of a report is of.
     pub(crate) fn measure(&self) -> Measure {
         match self {
-            Self::Load(_) | Self::Handshakes(_) => Measure::CpuMicroseconds,
+            Self::Load(_) | Self::Streams(_) | Self::Handshakes(_) => Measure::CpuMicroseconds,
+            Self::Bulk { .. } => Measure::BulkMicroseconds,
             Self::HalfLoad(_) => Measure::TailMicroseconds,
             Self::Rest { connections: 0 } => Measure::IdleBytes,
             Self::Rest { .. } => Measure::ConnectionBytes,
@@ -92,6 +141,7 @@ impl Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) enum Measure {
     CpuMicroseconds,
+    BulkMicroseconds,
     TailMicroseconds,
     IdleBytes,
     ConnectionBytes,
@@ -102,6 +152,7 @@ impl Measure {
     pub(crate) fn unit(self) -> &'static str {
         match self {
             Self::CpuMicroseconds => "CPU us per request",
+            Self::BulkMicroseconds => "CPU us per MiB",
             Self::TailMicroseconds => "p99 in us",
             Self::IdleBytes => "PSS in bytes",
             Self::ConnectionBytes => "bytes per connection",
@@ -128,8 +179,8 @@ const MANY: usize = 64;
 /// Enough to fill both cores with bodies of a mebibyte, few enough that their buffers stay in the caches.
 const FEW: usize = 16;
 
-/// All of them. A scenario that needs another kind of load (HTTP/2) gets a field in [`Load`].
-pub(crate) const SCENARIOS: [Scenario; 21] = [
+/// All of them.
+pub(crate) const SCENARIOS: [Scenario; 27] = [
     load(
         "keepalive-1",
         "keep-alive, 1 connection, 64 B",
@@ -207,10 +258,54 @@ pub(crate) const SCENARIOS: [Scenario; 21] = [
             Load::keep_alive(MANY),
         )
     },
+    speaking(
+        Protocols::Http2ToHttp1,
+        streams(
+            "h2c-10x32",
+            "HTTP/2 to HTTP/1.1, 10 connections with 32 streams, 64 B",
+            GETS,
+        ),
+    ),
+    tls(speaking(
+        Protocols::Http2ToHttp1,
+        streams(
+            "h2-tls-10x32",
+            "TLS, HTTP/2 to HTTP/1.1, 10 connections with 32 streams, 64 B",
+            GETS,
+        ),
+    )),
+    speaking(
+        Protocols::Http2,
+        streams(
+            "h2-h2-10x32",
+            "HTTP/2 on both sides, 10 connections with 32 streams, 64 B",
+            GETS,
+        ),
+    ),
+    speaking(
+        Protocols::Http2,
+        streams(
+            "grpc-unary",
+            "unary gRPC calls, 10 connections with 32 streams, 64 B",
+            CALLS,
+        ),
+    ),
+    speaking(
+        Protocols::Tcp,
+        plain(
+            "tcp-stream",
+            "TCP, 4 long streams from the origin",
+            Kind::Bulk { connections: 4 },
+        ),
+    ),
     rest("idle", "just started, no connection", 0),
     rest("idle-1000", "1,000 connections at rest", 1000),
     rest("idle-10000", "10,000 connections at rest", 10_000),
     tls(rest("tls-idle-1000", "1,000 TLS connections at rest", 1000)),
+    speaking(
+        Protocols::Http2ToHttp1,
+        rest("h2-idle-1000", "1,000 HTTP/2 connections at rest", 1000),
+    ),
 ];
 
 const DOWN_MEBIBYTE: Load = Load {
@@ -227,8 +322,22 @@ pub(crate) const FRESH: Load = Load {
     ..Load::keep_alive(MANY)
 };
 
+const GETS: Streams = Streams {
+    connections: 10,
+    each: 32,
+    is_grpc: false,
+};
+const CALLS: Streams = Streams {
+    is_grpc: true,
+    ..GETS
+};
+
 const fn load(name: &'static str, title: &'static str, load: Load) -> Scenario {
     plain(name, title, Kind::Load(load))
+}
+
+const fn streams(name: &'static str, title: &'static str, streams: Streams) -> Scenario {
+    plain(name, title, Kind::Streams(streams))
 }
 
 const fn rest(name: &'static str, title: &'static str, connections: usize) -> Scenario {
@@ -245,6 +354,7 @@ const fn plain(name: &'static str, title: &'static str, kind: Kind) -> Scenario 
         title,
         routes: 1,
         security: Security::None,
+        protocols: Protocols::Http1,
         kind,
     }
 }
@@ -252,6 +362,13 @@ const fn plain(name: &'static str, title: &'static str, kind: Kind) -> Scenario 
 const fn tls(scenario: Scenario) -> Scenario {
     Scenario {
         security: Security::Tls,
+        ..scenario
+    }
+}
+
+const fn speaking(protocols: Protocols, scenario: Scenario) -> Scenario {
+    Scenario {
+        protocols,
         ..scenario
     }
 }

@@ -3,7 +3,11 @@
 //! Each of its clients has a clock of its own and one request in flight. A client whose answer is late by more than
 //! its interval (64 clients at 6,400 a second: 10 ms) sends the next one late, so longer stalls are understated.
 
-use std::{fs, net::SocketAddr, path::Path};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use super::{Seen, Times};
 use crate::{
@@ -22,9 +26,7 @@ pub(crate) fn at_rate(
     folder: &Path,
     cores: &str,
 ) -> Result<Seen, BenchError> {
-    let missing =
-        || BenchError::Usage("h2load is missing (Debian: apt-get install nghttp2-client)".to_owned());
-    let program = find("h2load").ok_or_else(missing)?;
+    let program = program()?;
     let log = folder.join("h2load.tsv");
     // It appends.
     _ = fs::remove_file(&log);
@@ -46,6 +48,13 @@ pub(crate) fn at_rate(
     refuse_errors(&output(&mut command)?, requests, load.down_bytes)?;
     let text = fs::read_to_string(&log).map_err(about(&log))?;
     seen(&text, ramp_seconds)
+}
+
+/// Where it stands; fails when it is not installed.
+pub(super) fn program() -> Result<PathBuf, BenchError> {
+    let missing =
+        || BenchError::Usage("h2load is missing (Debian: apt-get install nghttp2-client)".to_owned());
+    find("h2load").ok_or_else(missing)
 }
 
 /// h2load's own account: all requests done with a 2xx, and bodies of the right length in sum.
@@ -87,8 +96,8 @@ fn seen(log: &str, ramp_seconds: f64) -> Result<Seen, BenchError> {
         return Err(BenchError::WrongAnswers("none after the start".to_owned()));
     };
     Ok(Seen {
-        answers,
-        answers_per_second: times.len() as f64 / ((last - begin).max(1) as f64 / 1e6),
+        amount: answers,
+        per_second: times.len() as f64 / ((last - begin).max(1) as f64 / 1e6),
         times: Some(Times {
             p50_us,
             p99_us,
@@ -101,7 +110,7 @@ fn seen(log: &str, ramp_seconds: f64) -> Result<Seen, BenchError> {
 const CONNECT_MS: f64 = 7.0;
 
 /// Beside those that h2load sends itself: about what a browser sends.
-const FIELDS: [&str; 3] = [
+pub(super) const FIELDS: [&str; 3] = [
     "accept-encoding: gzip, deflate, br",
     "accept-language: en-US,en;q=0.5",
     "x-trace: 0123456789abcdef",
@@ -118,8 +127,8 @@ mod tests {
             .collect();
         let seen = seen(&log, 1.0).unwrap();
         let times = seen.times.unwrap();
-        assert_eq!((seen.answers, times.p50_us, times.p99_us), (2000, 1499.0, 1989.0));
-        assert!((seen.answers_per_second - 1001.0).abs() < 1.0);
+        assert_eq!((seen.amount, times.p50_us, times.p99_us), (2000, 1499.0, 1989.0));
+        assert!((seen.per_second - 1001.0).abs() < 1.0);
     }
 
     #[test]

@@ -42,8 +42,8 @@ pub(crate) fn handshakes(
     });
     let all = all?;
     Ok(Seen {
-        answers: all.iter().map(|seen| seen.answers).sum(),
-        answers_per_second: all.iter().map(|seen| seen.answers_per_second).sum(),
+        amount: all.iter().map(|seen| seen.amount).sum(),
+        per_second: all.iter().map(|seen| seen.per_second).sum(),
         times: None,
     })
 }
@@ -77,8 +77,8 @@ fn seen(said: &str, handshake: Handshake, bytes: f64) -> Result<Seen, BenchError
         )));
     }
     Ok(Seen {
-        answers: answers as u64,
-        answers_per_second: answers / seconds,
+        amount: answers as u64,
+        per_second: answers / seconds,
         times: None,
     })
 }
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn every_connection_must_be_what_it_was_to_be() {
         let found = seen(SAID, Handshake::Resumed, 199.0).unwrap();
-        assert_eq!((found.answers, found.answers_per_second), (4, 2.0));
+        assert_eq!((found.amount, found.per_second), (4, 2.0));
         assert!(seen(SAID, Handshake::Full, 199.0).is_err());
         let full = SAID.replace("rrrr", "tttt");
         assert!(seen(&full, Handshake::Resumed, 199.0).is_err());

@@ -161,8 +161,8 @@ impl Report {
 
     fn seen(&self) -> Seen {
         Seen {
-            answers: self.requests,
-            answers_per_second: self.requests as f64 / (self.duration_us as f64 / 1e6),
+            amount: self.requests,
+            per_second: self.requests as f64 / (self.duration_us as f64 / 1e6),
             times: Some(Times {
                 p50_us: self.p50_us,
                 p99_us: self.p99_us,
@@ -199,7 +199,7 @@ mod tests {
         report.refuse_errors().unwrap();
         let seen = report.seen();
         assert_eq!(
-            (seen.answers, seen.answers_per_second, seen.times.unwrap().p999_us),
+            (seen.amount, seen.per_second, seen.times.unwrap().p999_us),
             (2000, 1000.0, 2500.0)
         );
         assert!(Report::parse("wrk: command not found").is_err());

@@ -1,7 +1,10 @@
-//! TLS in the language of each peer, for either of its ends.
+//! TLS and HTTP/2 in the language of each peer, for either of its ends.
 
 use super::Kind;
-use crate::{material::Material, scenario::Security};
+use crate::{
+    material::Material,
+    scenario::{Protocols, Scenario, Security},
+};
 
 /// What stands around one peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +12,7 @@ pub(super) struct Ends {
     pub(super) clients: Clients,
     /// Whether its backend is reached over mutual TLS.
     pub(super) is_backend_mutual: bool,
+    pub(super) protocols: Protocols,
 }
 
 /// What its clients speak.
@@ -22,18 +26,19 @@ pub(super) enum Clients {
 
 impl Ends {
     /// Of each process, from the backend to the clients.
-    pub(super) fn of(security: Security) -> Vec<Self> {
+    pub(super) fn of(scenario: &Scenario) -> Vec<Self> {
         let plain = |clients| Self {
             clients,
             is_backend_mutual: false,
+            protocols: scenario.protocols,
         };
-        match security {
+        match scenario.security {
             Security::None => vec![plain(Clients::Plain)],
             Security::Tls => vec![plain(Clients::Tls)],
             Security::MutualPair => {
                 let front = Self {
-                    clients: Clients::Plain,
                     is_backend_mutual: true,
+                    ..plain(Clients::Plain)
                 };
                 vec![plain(Clients::Mutual), front]
             }
@@ -41,23 +46,75 @@ impl Ends {
     }
 
     /// What stands in a template for each name.
-    pub(super) fn fill(self, kind: &Kind, material: &Material) -> [(&'static str, String); 4] {
+    pub(super) fn fill(self, kind: &Kind, material: &Material) -> [(&'static str, String); 6] {
         let (downstream, upstream) = match kind {
             Kind::Sluice(_) => (sluice_listener(self.clients, material), sluice_service(material)),
-            Kind::Envoy => (envoy_listener(self.clients, material), envoy_cluster(material)),
+            Kind::Envoy => (self.envoy_listener(material), envoy_cluster(material)),
             Kind::Haproxy => (haproxy_bind(self.clients, material), haproxy_server(material)),
             Kind::Nginx => (nginx_server(self.clients, material), nginx_proxy(material)),
             Kind::Yardstick => Default::default(),
         };
-        let scheme = if self.is_backend_mutual { "https" } else { "http" };
-        let is_secure = self.clients != Clients::Plain;
         let some = |text: String, is_so: bool| if is_so { text } else { String::new() };
+        let is_secure = self.clients != Clients::Plain;
+        let options = some(" ssl".to_owned(), is_secure)
+            + &some(" http2".to_owned(), self.protocols.has_http2_clients());
+        let (downstream_protocol, upstream_protocol) = self.http2(kind);
         [
             ("downstream_tls", some(downstream, is_secure)),
             ("upstream_tls", some(upstream, self.is_backend_mutual)),
-            ("ssl", some(" ssl".to_owned(), is_secure)),
-            ("scheme", scheme.to_owned()),
+            ("downstream_protocol", downstream_protocol.to_owned()),
+            ("upstream_protocol", upstream_protocol.to_owned()),
+            ("listen_options", options),
+            ("pass", self.nginx_pass().to_owned()),
         ]
+    }
+
+    /// What stands beside TLS, towards clients and towards the backend, where either speaks HTTP/2.
+    fn http2(self, kind: &Kind) -> (&'static str, &'static str) {
+        let (clients, backend) = match kind {
+            // It sees by the first bytes, or by ALPN, what a client speaks.
+            Kind::Sluice(_) => ("", ", protocol: h2"),
+            // So does it, once ALPN is offered.
+            Kind::Envoy => ("", ENVOY_HTTP2),
+            Kind::Haproxy if self.clients == Clients::Plain => (" proto h2", " proto h2"),
+            Kind::Haproxy => (" alpn h2", " proto h2"),
+            Kind::Nginx | Kind::Yardstick => ("", ""),
+        };
+        let some = |text, is_so| if is_so { text } else { "" };
+        (
+            some(clients, self.protocols.has_http2_clients()),
+            some(backend, self.protocols == Protocols::Http2),
+        )
+    }
+
+    /// nginx speaks HTTP/2 to a backend as its proxy for gRPC alone, which takes any request.
+    fn nginx_pass(self) -> &'static str {
+        match (self.protocols, self.is_backend_mutual) {
+            (Protocols::Http2, _) => "grpc_pass grpc://origin",
+            (_, true) => "proxy_pass https://origin",
+            (_, false) => "proxy_pass http://origin",
+        }
+    }
+
+    fn envoy_listener(self, material: &Material) -> String {
+        let Material {
+            authority, server, ..
+        } = material;
+        let (require, trusted) = match self.clients {
+            Clients::Mutual => (true, envoy_trusted(&authority.display().to_string())),
+            Clients::Plain | Clients::Tls => (false, String::new()),
+        };
+        let alpn = if self.protocols.has_http2_clients() {
+            ", alpn_protocols: [h2]"
+        } else {
+            ""
+        };
+        envoy_tls(
+            &format!("Downstream{ENVOY_CONTEXT} require_client_certificate: {require}"),
+            &server.certificate.display().to_string(),
+            &server.key.display().to_string(),
+            &(trusted + alpn),
+        )
     }
 }
 
@@ -91,22 +148,6 @@ fn sluice_service(material: &Material) -> String {
     )
 }
 
-fn envoy_listener(clients: Clients, material: &Material) -> String {
-    let Material {
-        authority, server, ..
-    } = material;
-    let (require, trusted) = match clients {
-        Clients::Mutual => (true, envoy_trusted(&authority.display().to_string())),
-        Clients::Plain | Clients::Tls => (false, String::new()),
-    };
-    envoy_tls(
-        &format!("Downstream{ENVOY_CONTEXT} require_client_certificate: {require}"),
-        &server.certificate.display().to_string(),
-        &server.key.display().to_string(),
-        &trusted,
-    )
-}
-
 fn envoy_cluster(material: &Material) -> String {
     let Material {
         authority, client, ..
@@ -119,13 +160,13 @@ fn envoy_cluster(material: &Material) -> String {
     )
 }
 
-fn envoy_tls(context: &str, certificate: &str, key: &str, trusted: &str) -> String {
+fn envoy_tls(context: &str, certificate: &str, key: &str, more: &str) -> String {
     format!(
         "transport_socket: {{ name: envoy.transport_sockets.tls, typed_config: {{ \
          \"@type\": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.{context}, common_tls_context: {{ \
          tls_params: {{ tls_maximum_protocol_version: TLSv1_3, ecdh_curves: [X25519] }}, \
          tls_certificates: [{{ certificate_chain: {{ filename: \"{certificate}\" }}, \
-         private_key: {{ filename: \"{key}\" }} }}]{trusted} }} }} }}"
+         private_key: {{ filename: \"{key}\" }} }}]{more} }} }} }}"
     )
 }
 
@@ -193,3 +234,7 @@ fn nginx_proxy(material: &Material) -> String {
 }
 
 const ENVOY_CONTEXT: &str = "TlsContext,";
+const ENVOY_HTTP2: &str = "typed_extension_protocol_options: { \
+    envoy.extensions.upstreams.http.v3.HttpProtocolOptions: { \
+    \"@type\": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, \
+    explicit_http_config: { http2_protocol_options: {} } } }";

@@ -40,22 +40,19 @@ pub(super) fn haproxy(count: usize, map: &str) -> (String, String) {
 pub(super) fn nginx(count: usize, listen: &str) -> String {
     if count == 1 {
         return format!(
-            "  server {{ listen {listen}@ssl@ reuseport backlog=4096; location / {{ proxy_pass @scheme@://origin; }} }}"
+            "  server {{ listen {listen}@listen_options@ reuseport backlog=4096; location / {{ @pass@; }} }}"
         );
     }
     let mut first = " reuseport backlog=4096";
     each_host(count, |text, host| {
         _ = writeln!(
             text,
-            "  server {{ listen {listen}@ssl@{first}; server_name service-{host}.example.com;"
+            "  server {{ listen {listen}@listen_options@{first}; server_name service-{host}.example.com;"
         );
         // What concerns the socket is said once.
         first = "";
         for path in 0..PATHS {
-            _ = writeln!(
-                text,
-                "    location /api/resource-{path} {{ proxy_pass @scheme@://origin; }}"
-            );
+            _ = writeln!(text, "    location /api/resource-{path} {{ @pass@; }}");
         }
         text.push_str("  }\n");
     })

@@ -92,7 +92,7 @@ struct Column {
     show: fn(f64) -> String,
 }
 
-const COLUMNS: [Column; 7] = [
+const COLUMNS: [Column; 9] = [
     Column {
         name: "CPU us/request",
         figure: |sample| sample.cpu_us_per_request,
@@ -101,6 +101,16 @@ const COLUMNS: [Column; 7] = [
     Column {
         name: "requests/s",
         figure: |sample| sample.requests_per_second,
+        show: short,
+    },
+    Column {
+        name: "CPU us/MiB",
+        figure: |sample| sample.cpu_us_per_mebibyte,
+        show: short,
+    },
+    Column {
+        name: "MiB/s",
+        figure: |sample| sample.mebibytes_per_second,
         show: short,
     },
     Column {
