@@ -147,17 +147,25 @@ mod tests {
             seconds: 1,
             versions: BTreeMap::new(),
             left_out: BTreeMap::from([("envoy".to_owned(), "not here".to_owned())]),
-            scenarios: vec![ScenarioResult {
-                scenario: SCENARIOS[0],
-                peers: vec![
-                    peer("sluice-uring", Side::Ours, None),
-                    peer("haproxy", Side::Theirs, None),
-                    peer("nginx", Side::Theirs, Some("wrong answers: 3")),
-                    peer("yardstick-monoio", Side::Yardstick, None),
-                ],
-                left_out: BTreeMap::from([("yardstick-none".to_owned(), "it has no routes")]),
-                note: Some("fewer connections".to_owned()),
-            }],
+            scenarios: vec![
+                ScenarioResult {
+                    scenario: SCENARIOS[0],
+                    peers: vec![
+                        peer("sluice-uring", Side::Ours, None),
+                        peer("haproxy", Side::Theirs, None),
+                        peer("nginx", Side::Theirs, Some("wrong answers: 3")),
+                        peer("yardstick-monoio", Side::Yardstick, None),
+                    ],
+                    left_out: BTreeMap::from([("yardstick-none".to_owned(), "it has no routes")]),
+                    note: Some("fewer connections".to_owned()),
+                },
+                ScenarioResult {
+                    scenario: SCENARIOS[1],
+                    peers: vec![peer("envoy", Side::Theirs, Some("nobody answered"))],
+                    left_out: BTreeMap::new(),
+                    note: None,
+                },
+            ],
         };
         let chart = svg(&report).unwrap();
         assert!(chart.starts_with("<svg") && chart.contains("sluice-uring") && !chart.contains("nginx"));
@@ -165,6 +173,7 @@ mod tests {
             for words in [
                 "12.5",
                 "FAILED: wrong answers: 3",
+                "FAILED: nobody answered",
                 "1.00 (haproxy)",
                 "1.00 (yardstick-monoio)",
                 "eft out: yardstick-none: it has no routes",

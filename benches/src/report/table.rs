@@ -170,9 +170,11 @@ fn rows(result: &ScenarioResult) -> Vec<Vec<String>> {
             Some(failure) => row.push(format!("FAILED: {}", failure.lines().next().unwrap_or(""))),
             None => row.extend(columns.iter().map(|column| cell(peer, column))),
         }
-        row.resize(columns.len() + 1, String::new());
         rows.push(row);
     }
+    // Where nobody has a figure there is still the column of failures.
+    let width = columns.len().max(1) + 1;
+    rows.iter_mut().for_each(|row| row.resize(width, String::new()));
     rows
 }
 
