@@ -74,6 +74,8 @@ pub const BUFFER_BYTES: ByteSize = ByteSize::literal(64 * 1024);
 pub const BUFFER_BYTES_BOUNDS: [u64; 2] = [4 * 1024, 16 << 20];
 /// From the first byte of a head, or from accept, to its last: a silent or slow client is gone after this.
 pub const HEAD_TIMEOUT: Millis = Millis::literal(10_000);
+/// Most bytes of a PROXY header, version 2, with all that proxies add to it: what nginx takes, twenty times the addresses.
+pub const PROXY_HEADER_BYTES_MAX: usize = 4096;
 /// Between two bytes of a body: a client that stalls is gone after 30 s, as HAProxy's is.
 pub const BODY_IDLE_TIMEOUT: Millis = Millis::literal(30_000);
 /// A keep-alive connection without a request: what browsers and load balancers assume.

@@ -31,7 +31,7 @@ pub use route::{
     Action, Backend, Direct, Filters, GrpcStatus, HeaderEdit, PathRewrite, Redirect, Retry, RetryOn, Rewrite,
     Route, Rule, Sticky, Timeouts,
 };
-pub use service::{Address, Balance, Endpoint, Outlier, Pool, Service, ServiceProtocol};
+pub use service::{Address, Balance, Endpoint, Outlier, Pool, ProxyProtocol, Service, ServiceProtocol};
 pub use tls::{
     ApplicationProtocol, CertificateFiles, ClientAuth, ClientAuthMode, FilePath, ForwardCertificate,
     KeyExchange, ListenerTls, ServiceTls, TlsVersion,

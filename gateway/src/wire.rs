@@ -7,6 +7,7 @@ mod fault;
 mod h1;
 pub mod h2;
 pub mod pass;
+pub mod proxy_protocol;
 
 use std::{
     io,

@@ -75,6 +75,16 @@ impl ServiceProtocol {
     }
 }
 
+/// The form of a PROXY header that is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProxyProtocol {
+    /// A line of text.
+    V1,
+    /// The binary form.
+    V2,
+}
+
 /// How an endpoint is picked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Balance {
