@@ -194,6 +194,20 @@ fn shorthand_and_singles_are_refused_with_what_was_meant() {
 }
 
 #[test]
+fn a_proxy_header_is_believed_of_named_proxies_only() {
+    let wrong = |listener: &str| {
+        let text = format!("listeners: [{{ name: l, bind: '0.0.0.0:1', {listener} }}]");
+        problems(&text)
+    };
+    let nobody = "1:58: listeners[0].proxyProtocol: a PROXY header is believed of `trustedProxies`, and there are none: name \
+                  the proxies in front, as in `trustedProxies: [10.0.0.0/8]`";
+    assert_eq!(wrong("proxyProtocol: true"), [nobody]);
+    assert_eq!(wrong("proxyProtocol: true, trustedProxies: []"), [nobody]);
+    assert_eq!(wrong("proxyProtocol: false"), [""; 0]);
+    assert_eq!(wrong("proxyProtocol: true, trustedProxies: [10.0.0.1]"), [""; 0]);
+}
+
+#[test]
 fn what_loads_but_was_hardly_meant_is_a_warning() {
     let text = "\
 admin: { bind: 0.0.0.0:9901 }

@@ -4,6 +4,7 @@
 //! no file descriptor it waits for a connection to end.
 
 mod greeting;
+mod proxied;
 
 use std::{future::poll_fn, pin::pin, rc::Rc, sync::Arc, task::Poll};
 
@@ -92,9 +93,25 @@ fn open(
     peer: std::net::SocketAddr,
 ) {
     let admitted = Admitted::new(context, entrance);
+    let tells = proxied::tells(entrance.live().listener(), peer);
+    let (context, entrance) = (Rc::clone(context), Rc::clone(entrance));
+    if tells {
+        let io = context.io.clone();
+        return io.spawn(proxied::run(context, entrance, stream, peer, admitted));
+    }
+    serve(context, entrance, stream, peer, admitted);
+}
+
+/// Starts the session of a connection of `peer`, who is not at its other end if a proxy told so.
+fn serve(
+    context: Rc<Context>,
+    entrance: Rc<Entrance>,
+    stream: sluice_io::TcpStream,
+    peer: std::net::SocketAddr,
+    admitted: Admitted,
+) {
     let live = entrance.live();
     let listener = live.listener();
-    let (context, entrance) = (Rc::clone(context), Rc::clone(entrance));
     let io = context.io.clone();
     if listener.settings.protocol.is_passthrough() {
         return io.spawn(tcp::serve(context, &entrance, stream, peer, admitted));

@@ -24,7 +24,7 @@ pub use glitch::{Glitch, Glitches};
 pub use registry::{ControlMetrics, Registry};
 pub use series::{
     CheckResult, EndpointMetrics, ListenerMetrics, PassthroughCounters, PlaintextPeers, PolicyCounters,
-    RequestCounters, RetryCounters, RetryOutcome, ServiceMetrics, WorkerMetrics,
+    ProxyHeaders, RequestCounters, RetryCounters, RetryOutcome, ServiceMetrics, WorkerMetrics,
 };
 
 /// A number that only grows. One thread writes it, any thread may read it.

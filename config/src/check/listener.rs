@@ -25,6 +25,15 @@ impl Checker<'_> {
         let trusted_proxies = spec
             .trusted_proxies
             .nested(|list| each(&list.0, |_, network| Some(network.0.0)));
+        let proxy_protocol = spec.proxy_protocol.read_or(false, |flag| flag.0);
+        if let (Some(at), Some(true)) = (spec.proxy_protocol.node(), proxy_protocol)
+            && trusted_proxies.as_ref().is_some_and(Vec::is_empty)
+        {
+            self.error(
+                at,
+                "a PROXY header is believed of `trustedProxies`, and there are none: name the proxies in front, as in `trustedProxies: [10.0.0.0/8]`",
+            );
+        }
         let tls = protocol.and_then(|protocol| self.tls(at, spec, protocol));
         let (limits, timeouts) = (limits?, timeouts?);
         Some(Listener {
@@ -35,6 +44,7 @@ impl Checker<'_> {
             backlog: spec.backlog.number_or(defaults::BACKLOG)?,
             connections: limits.connections,
             trusted_proxies: trusted_proxies?,
+            proxy_protocol: proxy_protocol?,
             path: spec.path.nested(path_policy)?,
             head_bytes_max: limits.head_bytes,
             head_fields_max: limits.head_fields,

@@ -61,8 +61,11 @@ impl Checker<'_> {
             return;
         }
         let (limits, timeouts) = (spec.limits.value(), spec.timeouts.value());
+        // What stands before all else is read on any listener, from whom and for as long as these say.
+        let reads_header = spec.proxy_protocol.value().is_some_and(|flag| flag.0);
+        let unless_read = |at: Option<NodeId>| at.filter(|_| !reads_header);
         let mut fields = vec![
-            ("trustedProxies", spec.trusted_proxies.node()),
+            ("trustedProxies", unless_read(spec.trusted_proxies.node())),
             ("path", spec.path.node()),
         ];
         fields.extend(limits.into_iter().flat_map(|limits| {
@@ -77,7 +80,7 @@ impl Checker<'_> {
             let handshake =
                 (kind == Protocol::Tcp).then_some(("tlsHandshake", timeouts.tls_handshake.node()));
             [
-                ("head", timeouts.head.node()),
+                ("head", unless_read(timeouts.head.node())),
                 ("bodyIdle", timeouts.body_idle.node()),
                 ("idle", timeouts.idle.node()),
             ]

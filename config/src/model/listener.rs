@@ -26,8 +26,11 @@ pub struct Listener {
     pub backlog: u32,
     /// Open connections of this listener, per worker.
     pub connections: u32,
-    /// Peers whose X-Forwarded-* and Forwarded fields are believed.
+    /// Peers whose X-Forwarded-* and Forwarded fields are believed, and whose PROXY headers.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether connections of trusted proxies begin with a PROXY header.
+    #[serde(default)]
+    pub proxy_protocol: bool,
     /// What the path may hold.
     pub path: PathPolicy,
     /// Largest request head, in bytes, request line and fields with their line ends.
@@ -40,7 +43,7 @@ pub struct Listener {
     pub body_bytes_max: Option<ByteSize>,
     /// From accept to the end of the TLS handshake, or of the hello that is passed on.
     pub tls_handshake_timeout: Millis,
-    /// From the first byte of a head (or from accept) to its last.
+    /// From the first byte of a head (or from accept) to its last; bounds a PROXY header too.
     pub head_timeout: Millis,
     /// Between two bytes of a body, in either direction.
     pub body_idle_timeout: Millis,

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::{
     List, ListenerTls, OrNone, Slot, Written,
     notation::{Bind, Network},
-    scalar::{Int, Size},
+    scalar::{Flag, Int, Size},
 };
 use crate::{
     defaults::{
@@ -40,10 +40,15 @@ pub(crate) struct Listener {
     #[serde(default)]
     #[schemars(extend("default" = BACKLOG))]
     pub(crate) backlog: Slot<Int<1, BACKLOG_MAX>>,
-    /// Networks and addresses of proxies whose `x-forwarded-*` and `forwarded` fields are believed; those of
-    /// other peers are dropped.
+    /// Networks and addresses of proxies whose `x-forwarded-*` and `forwarded` fields are believed, and, with
+    /// `proxyProtocol`, their headers; the fields of other peers are dropped.
     #[serde(default)]
     pub(crate) trusted_proxies: Slot<List<Written<Network>>>,
+    /// Whether connections of `trustedProxies` begin with a header of the PROXY protocol, version 1 or 2, which tells who
+    /// the client is; each of them must. Those of other peers are taken as they come.
+    #[serde(default)]
+    #[schemars(extend("default" = false))]
+    pub(crate) proxy_protocol: Slot<Flag>,
     /// What a path may hold.
     #[serde(default)]
     pub(crate) path: Slot<PathPolicy>,
@@ -134,7 +139,8 @@ pub(crate) struct ListenerTimeouts {
     /// A TLS handshake, from accept to its end; with `protocol: tls` its hello.
     #[schemars(extend("default" = TLS_HANDSHAKE_TIMEOUT.to_string()))]
     pub(crate) tls_handshake: Slot<Written<Millis>>,
-    /// From the first byte of a request head, or from accept, to its last.
+    /// From the first byte of a request head, or from accept, to its last; and so long for the header of
+    /// `proxyProtocol`, whatever follows it.
     #[schemars(extend("default" = HEAD_TIMEOUT.to_string()))]
     pub(crate) head: Slot<Written<Millis>>,
     /// Between two bytes of a body, in either direction.

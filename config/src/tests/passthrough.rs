@@ -159,6 +159,9 @@ fn a_listener_that_passes_on_has_no_options_of_http() {
         wrong("protocol: tls, timeouts: { tlsHandshake: 1s, tunnelIdle: 1s }"),
         [""; 0]
     );
+    let header = "trustedProxies: [10.0.0.1], proxyProtocol: true, timeouts: { head: 1s }";
+    assert_eq!(wrong(&format!("protocol: tcp, {header}")), [""; 0]);
+    assert_eq!(wrong(&format!("protocol: tls, {header}")), [""; 0]);
 }
 
 #[test]

@@ -226,7 +226,7 @@ impl<'a> Account<'a> {
             bytes_received: received,
             bytes_sent: sent,
             client: self.forwarded.client(),
-            peer: client.peer,
+            peer: transport.peer_address(),
             identity: transport.peer(),
         }
     }

@@ -24,7 +24,7 @@ use crate::{
 pub struct Client {
     /// Its connection.
     pub wire: Wire,
-    /// Who it is.
+    /// Who it is: the other end of its connection, or whom a PROXY header told.
     pub peer: SocketAddr,
     /// The listener it came by, in the snapshot of this request.
     pub listener: ListenerId,
@@ -106,7 +106,7 @@ impl Client {
         Arrival {
             identity: peer.and_then(Peer::spiffe),
             names: peer.map(Peer::dns_names).unwrap_or_default(),
-            peer: self.peer.ip().to_canonical(),
+            peer: transport.peer_address().ip().to_canonical(),
             client: address,
             port,
             sni: transport.server_name(),

@@ -42,7 +42,7 @@ use crate::{
 pub struct Connection {
     /// It, with all that has come and not been passed on.
     pub wire: Wire,
-    /// Who it is.
+    /// Who it is: its other end, or whom a PROXY header told.
     pub peer: SocketAddr,
     /// When it was accepted.
     pub accepted: Instant,
@@ -154,12 +154,14 @@ impl<'a> Passage<'a> {
 
     /// As policies see it; by rules it is found under `host`.
     fn view<'v>(&'v self, host: &'v str) -> View<'v> {
-        View {
-            host,
-            peer: self.connection.peer,
-            port: self.listener.settings.bind.port(),
-            server_name: self.connection.server_name.as_deref(),
-        }
+        let from = self.connection.wire.transport().peer_address();
+        let port = self.listener.settings.bind.port();
+        let arrival = Arrival {
+            client: self.connection.peer.ip().to_canonical(),
+            sni: self.connection.server_name.as_deref(),
+            ..Arrival::plain(from.ip().to_canonical(), port)
+        };
+        View { host, arrival }
     }
 
     fn goes_to(&mut self, share: &'a Backend, service: &'a Service) {
@@ -308,7 +310,7 @@ impl<'a> Passage<'a> {
             bytes_received,
             bytes_sent,
             client: self.connection.peer.ip().to_canonical(),
-            peer: self.connection.peer,
+            peer: self.connection.wire.transport().peer_address(),
             identity: None,
         });
     }
@@ -337,10 +339,7 @@ impl Meter<'_> {
 /// A connection as rules and policies see it.
 struct View<'v> {
     host: &'v str,
-    peer: SocketAddr,
-    /// The listener's.
-    port: u16,
-    server_name: Option<&'v str>,
+    arrival: Arrival<'v>,
 }
 
 impl RequestView for View<'_> {
@@ -365,10 +364,7 @@ impl RequestView for View<'_> {
     }
 
     fn arrival(&self) -> Arrival<'_> {
-        Arrival {
-            sni: self.server_name,
-            ..Arrival::plain(self.peer.ip().to_canonical(), self.port)
-        }
+        self.arrival
     }
 }
 

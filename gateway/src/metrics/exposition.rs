@@ -3,6 +3,7 @@
 //! Owns names, help and labels of the metrics. Refuses to keep anything: it sums over the workers as it writes.
 
 mod passthrough;
+mod proxy_protocol;
 mod tls;
 
 use std::{fmt, sync::Arc};
@@ -33,6 +34,7 @@ impl Collector for Exposition {
         requests(&mut page, &tables)?;
         passthrough::passthrough(&mut page, &tables)?;
         listeners(&mut page, &tables.listeners, &self.0.bad_request_rules)?;
+        proxy_protocol::proxy_headers(&mut page, &tables.listeners)?;
         tls::tls(&mut page, &tables, &self.0.control)?;
         services(&mut page, &tables.services)?;
         endpoints(&mut page, &tables.endpoints)?;

@@ -83,6 +83,8 @@ pub struct ListenerMetrics {
     pub bytes_received: Counter,
     /// Bytes to clients.
     pub bytes_sent: Counter,
+    /// PROXY headers of trusted proxies.
+    pub proxy_headers: ProxyHeaders,
     /// TLS handshakes with clients.
     pub(super) handshakes: Handshakes,
     /// What clients of HTTP/2 do that costs more than it costs them, by kind.
@@ -111,6 +113,33 @@ impl ListenerMetrics {
         let rules = self.bad_requests.get().map(AsRef::as_ref).unwrap_or_default();
         if let Some((_, counter)) = rules.iter().find(|(name, _)| *name == rule) {
             counter.inc();
+        }
+    }
+}
+
+/// What became of PROXY headers.
+#[derive(Debug, Default)]
+pub struct ProxyHeaders {
+    pub(super) by_result: [Counter; Self::RESULTS.len()],
+}
+
+impl ProxyHeaders {
+    /// A client was told, or the proxy itself; or why the connection was closed.
+    pub const RESULTS: [&str; 8] = [
+        "told",
+        "local",
+        "missing",
+        "malformed",
+        "too_long",
+        "bad_checksum",
+        "closed",
+        "timeout",
+    ];
+
+    /// Counts one.
+    pub fn count(&self, result: &str) {
+        if let Some(index) = Self::RESULTS.iter().position(|known| *known == result) {
+            self.by_result[index].inc();
         }
     }
 }

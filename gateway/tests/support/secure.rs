@@ -85,10 +85,16 @@ impl Secure {
 
     /// Connects and shakes hands.
     pub fn connect(&self, address: SocketAddr, name: &str) -> io::Result<Session> {
+        self.connect_after(b"", address, name)
+    }
+
+    /// Connects, sends `opening` as it is, and shakes hands.
+    pub fn connect_after(&self, opening: &[u8], address: SocketAddr, name: &str) -> io::Result<Session> {
         let name = name.to_owned().try_into().expect("a name");
         let connection = ClientConnection::new(Arc::clone(&self.0), name).expect("a client");
-        let socket = TcpStream::connect_timeout(&address, GUARD)?;
+        let mut socket = TcpStream::connect_timeout(&address, GUARD)?;
         socket.set_read_timeout(Some(GUARD))?;
+        socket.write_all(opening)?;
         let mut session = StreamOwned::new(connection, socket);
         while session.conn.is_handshaking() {
             session.conn.complete_io(&mut session.sock)?;
