@@ -40,7 +40,7 @@ pub(crate) use route::{
     Sticky, Timeouts,
 };
 pub(crate) use scalar::Written;
-pub(crate) use service::{Endpoint, Outlier, Pool, Service};
+pub(crate) use service::{Endpoint, Outlier, Pool, Service, ServiceProtocol};
 pub(crate) use service_tls::{ServiceTls, ServiceTlsMode};
 pub(crate) use slot::{List, OrNone, Slot, Table};
 pub(crate) use tls::{

@@ -32,6 +32,7 @@ pub use lease::Lease;
 use crate::{
     metrics::{PerWorker, ServiceMetrics},
     snapshot::{self, Snapshot},
+    wire::proxy_protocol::{self, Ends},
 };
 
 /// One service as one worker sees it.
@@ -162,6 +163,16 @@ impl Service {
             counters: self.counters.clone(),
             worker: self.worker,
         })
+    }
+
+    /// What a new connection to it begins with: the header that tells these ends, or nothing.
+    #[must_use]
+    pub fn opening(&self, ends: impl FnOnce() -> Ends) -> Vec<u8> {
+        let mut opening = Vec::new();
+        if let Some(version) = self.settings.proxy_protocol {
+            proxy_protocol::write(version, Some(ends()), &mut opening);
+        }
+        opening
     }
 
     /// The endpoint for a try: by balance among those neither ejected nor tried before; where none is left, among those not

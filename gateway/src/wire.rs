@@ -11,6 +11,7 @@ pub mod proxy_protocol;
 
 use std::{
     io,
+    net::SocketAddr,
     task::{Context, Poll, ready},
 };
 
@@ -331,10 +332,16 @@ impl Wire {
         }
     }
 
-    /// The port of this end.
+    /// Who is at the other end of the connection.
     #[must_use]
-    pub fn local_port(&self) -> u16 {
-        each!(self, wire => wire.local_port())
+    pub fn peer_address(&self) -> SocketAddr {
+        each!(self, wire => wire.peer_address())
+    }
+
+    /// This end.
+    #[must_use]
+    pub fn local_address(&self) -> SocketAddr {
+        each!(self, wire => wire.local_address())
     }
 
     /// Bytes taken and written since it opened.

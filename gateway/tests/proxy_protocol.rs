@@ -270,19 +270,32 @@ fn secured(driver: Driver, config: &Config, authority: &Authority) -> Gateway {
 }
 
 #[test]
-fn it_comes_before_tls() {
+fn it_comes_before_tls_whoever_ends_it() {
     let https = "protocol: https\ntls: { certificates: [{ cert: web.crt, key: web.key }] }";
     on_both_drivers(|driver| {
         let (origin, authority) = (Origin::echo("v1"), Authority::new("root"));
         let config = serving(&origin).listener(https).listener(TRUSTING);
         let ending = secured(driver, &config, &authority);
-        for (header, client) in headers() {
-            let secure = Secure::new(&authority, None);
-            let session = secure.connect_after(&header, ending.address(), "web.example");
-            let (status, seen) = session.unwrap().get("web.example", "/").unwrap();
-            assert_eq!(status, 200);
-            assert!(seen.contains(&format!("x-forwarded-for: {client}\r\n")), "{seen}");
+        // In front of it one that passes TLS on, and tells on whom it was told.
+        let route = "\n- { name: all, listeners: [web], hosts: [web.example], rules: [{ backends: [{ service: next }] }] }";
+        let passing = Config::new()
+            .listener("protocol: tls")
+            .listener(TRUSTING)
+            .routes(route)
+            .service_with("next", &[ending.address()], "proxyProtocol: v2");
+        let passing = Gateway::start(driver, &passing);
+        for gateway in [&ending, &passing] {
+            for (header, client) in headers() {
+                let secure = Secure::new(&authority, None);
+                let session = secure.connect_after(&header, gateway.address(), "web.example");
+                let (status, seen) = session.unwrap().get("web.example", "/").unwrap();
+                assert_eq!(status, 200);
+                assert!(seen.contains(&format!("x-forwarded-for: {client}\r\n")), "{seen}");
+            }
         }
+        passing.log_line("a name behind a header", |line| {
+            line["client"] == "203.0.113.7" && line["sni"] == "web.example"
+        });
         let mut bare = Client::connect(ending.address());
         bare.send(b"\x16\x03\x01\x02\0\x01\0\x01\xfc");
         bare.expect_close();

@@ -24,6 +24,17 @@ impl Checker<'_> {
                 .and_then(|(at, spec)| self.service_tls(at, spec))
                 .map(Some),
         };
+        let shares = matches!(
+            spec.protocol.value(),
+            Some(spec::ServiceProtocol::H2 | spec::ServiceProtocol::Auto)
+        );
+        if let (Some(at), true) = (spec.proxy_protocol.node(), shares) {
+            self.error(
+                at,
+                "`proxyProtocol` tells of one client for each connection, and those of HTTP/2 are shared by all: remove it, or \
+                 `protocol`",
+            );
+        }
         Some(Service {
             name: name?.0.clone(),
             endpoints: endpoints?,
@@ -31,6 +42,9 @@ impl Checker<'_> {
                 .protocol
                 .read_or(ServiceProtocol::Http1, |protocol| (*protocol).into())?,
             tls: tls?,
+            proxy_protocol: spec
+                .proxy_protocol
+                .read_or(None, |version| Some((*version).into()))?,
             balance: spec
                 .balance
                 .read_or(Balance::LeastRequest, |balance| (*balance).into())?,

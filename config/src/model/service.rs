@@ -21,6 +21,9 @@ pub struct Service {
     pub protocol: ServiceProtocol,
     /// How they are reached over TLS; `None` in plaintext.
     pub tls: Option<ServiceTls>,
+    /// What tells them, first on each connection, who the client is; `None` nothing.
+    #[serde(default)]
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// How one is picked.
     pub balance: Balance,
     /// Bound on connecting.

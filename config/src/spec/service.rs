@@ -32,6 +32,10 @@ pub(crate) struct Service {
     /// How its endpoints are reached over TLS; in plaintext without it.
     #[serde(default)]
     pub(crate) tls: Slot<ServiceTls>,
+    /// Whether connections begin with a header of the PROXY protocol, before TLS, and of which version: it tells the
+    /// endpoint who the client is. Such a connection belongs to its client, and is not kept for a request of another.
+    #[serde(default)]
+    pub(crate) proxy_protocol: Slot<ProxyProtocol>,
     /// How an endpoint is picked.
     #[serde(default)]
     #[schemars(extend("default" = "leastRequest"))]
@@ -76,6 +80,16 @@ pub(crate) enum ServiceProtocol {
     H2,
     /// Over TLS whichever of both the endpoint prefers (ALPN), in clear text HTTP/1.1.
     Auto,
+}
+
+/// The form of a header that tells who the client is.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum ProxyProtocol {
+    /// A line of text.
+    V1,
+    /// The binary form.
+    V2,
 }
 
 /// How an endpoint is picked.
@@ -150,6 +164,15 @@ impl From<ServiceProtocol> for model::ServiceProtocol {
             ServiceProtocol::Http1 => Self::Http1,
             ServiceProtocol::H2 => Self::H2,
             ServiceProtocol::Auto => Self::Auto,
+        }
+    }
+}
+
+impl From<ProxyProtocol> for model::ProxyProtocol {
+    fn from(version: ProxyProtocol) -> Self {
+        match version {
+            ProxyProtocol::V1 => Self::V1,
+            ProxyProtocol::V2 => Self::V2,
         }
     }
 }

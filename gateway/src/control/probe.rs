@@ -10,7 +10,7 @@ use std::{collections::HashMap, future::Future, net::SocketAddr, sync::Arc, time
 
 use sluice_config::{
     defaults::operations::HEALTH_CHECKS_AT_ONCE_MAX,
-    model::{Health, ServiceProtocol},
+    model::{Health, ProxyProtocol, ServiceProtocol},
 };
 use sluice_routing::health::Checked;
 use sluice_tls::ClientContext;
@@ -54,6 +54,8 @@ pub(super) struct Question {
     address: SocketAddr,
     health: Arc<Health>,
     protocol: ServiceProtocol,
+    /// The header it begins with, which tells that nobody else asks.
+    header: Option<ProxyProtocol>,
     secure: Option<Secured>,
 }
 
@@ -62,6 +64,7 @@ impl Question {
     fn is(&self, other: &Self) -> bool {
         self.health == other.health
             && self.protocol == other.protocol
+            && self.header == other.header
             && Secured::is(self.secure.as_ref(), other.secure.as_ref())
     }
 }
@@ -147,6 +150,7 @@ impl<A: Ask> Probes<A> {
                     address: endpoint.address,
                     health: Arc::clone(&health),
                     protocol: service.settings.protocol,
+                    header: service.settings.proxy_protocol,
                     secure: Secured::of(service, endpoint),
                 };
                 (endpoint.address, self.watch(name, question, known))

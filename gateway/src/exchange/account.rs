@@ -226,7 +226,7 @@ impl<'a> Account<'a> {
             bytes_received: received,
             bytes_sent: sent,
             client: self.forwarded.client(),
-            peer: transport.peer_address(),
+            peer: client.wire.peer_address(),
             identity: transport.peer(),
         }
     }

@@ -118,7 +118,8 @@ impl Exchange<'_> {
         self.client.wire.start_flush();
         let bound = now + service.settings.connect_timeout.duration();
         let options = upstream::socket_options(self.settings());
-        let connecting = Lease::open(&self.context.io, service, &pick.endpoint, &options);
+        let opening = service.opening(|| self.client.ends(self.account.forwarded.client()));
+        let connecting = Lease::open(&self.context.io, service, &pick.endpoint, &options, opening);
         let connected = self
             .client
             .watchdog

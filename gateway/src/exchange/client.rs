@@ -17,7 +17,7 @@ use sluice_tls::Peer;
 use crate::{
     error::Failure,
     http::{ClientCertificate, Framing, RequestHead},
-    wire::Wire,
+    wire::{Wire, proxy_protocol::Ends},
 };
 
 /// A client with a request on the way.
@@ -106,10 +106,21 @@ impl Client {
         Arrival {
             identity: peer.and_then(Peer::spiffe),
             names: peer.map(Peer::dns_names).unwrap_or_default(),
-            peer: transport.peer_address().ip().to_canonical(),
+            peer: self.wire.peer_address().ip().to_canonical(),
             client: address,
             port,
             sni: transport.server_name(),
+        }
+    }
+
+    /// Its connection as a backend is told of it, from `address`, as far as that is believed: the port is known of nobody
+    /// but the peer.
+    #[must_use]
+    pub fn ends(&self, address: IpAddr) -> Ends {
+        let is_peer = address == self.peer.ip().to_canonical();
+        Ends {
+            source: (address, if is_peer { self.peer.port() } else { 0 }).into(),
+            destination: self.wire.local_address(),
         }
     }
 

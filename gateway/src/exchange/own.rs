@@ -31,7 +31,9 @@ impl Exchange<'_> {
         let target = Target {
             scheme: self.account.forwarded.scheme().as_str(),
             host: request.host(),
-            port: request.port().unwrap_or_else(|| self.client.wire.local_port()),
+            port: request
+                .port()
+                .unwrap_or_else(|| self.client.wire.local_address().port()),
             path: request.path(),
             query: request.query(),
             prefix_bytes,

@@ -35,7 +35,7 @@ use crate::{
     metrics::{ListenerMetrics, PassthroughCounters},
     snapshot::{Action, Backend, Listener, Rule},
     upstream::{self, Lease, Pick, Service},
-    wire::Wire,
+    wire::{Wire, proxy_protocol},
 };
 
 /// A client whose connection is passed on.
@@ -154,7 +154,7 @@ impl<'a> Passage<'a> {
 
     /// As policies see it; by rules it is found under `host`.
     fn view<'v>(&'v self, host: &'v str) -> View<'v> {
-        let from = self.connection.wire.transport().peer_address();
+        let from = self.connection.wire.peer_address();
         let port = self.listener.settings.bind.port();
         let arrival = Arrival {
             client: self.connection.peer.ip().to_canonical(),
@@ -238,13 +238,15 @@ impl<'a> Passage<'a> {
     ) -> Result<Option<Lease>, Failure> {
         let options = upstream::socket_options(&self.listener.settings);
         let bound = now + service.settings.connect_timeout.duration();
-        let mut connecting = pin!(Lease::connect(
-            &self.context.io,
-            service,
-            &pick.endpoint,
-            &options
-        ));
-        let Connection { wire, watchdog, .. } = &mut *self.connection;
+        let Connection {
+            wire, watchdog, peer, ..
+        } = &mut *self.connection;
+        let opening = service.opening(|| proxy_protocol::Ends {
+            source: *peer,
+            destination: wire.local_address(),
+        });
+        let (io, endpoint) = (&self.context.io, &pick.endpoint);
+        let mut connecting = pin!(Lease::connect(io, service, endpoint, &options, opening));
         poll_fn(|cx| {
             if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
                 return Poll::Ready(Ok(connected.ok()));
@@ -310,7 +312,7 @@ impl<'a> Passage<'a> {
             bytes_received,
             bytes_sent,
             client: self.connection.peer.ip().to_canonical(),
-            peer: self.connection.wire.transport().peer_address(),
+            peer: self.connection.wire.peer_address(),
             identity: None,
         });
     }

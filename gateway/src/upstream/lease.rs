@@ -42,9 +42,13 @@ impl Drop for Load {
 }
 
 impl Lease {
-    /// An idle connection to the endpoint, if one is kept, or a place on one that is shared.
+    /// An idle connection to the endpoint, if one is kept, or a place on one that is shared. One that began with a client's
+    /// header never is.
     #[must_use]
     pub fn pooled(io: &Io, service: &Service, endpoint: &Rc<Endpoint>, now: Instant) -> Option<Self> {
+        if service.settings.proxy_protocol.is_some() {
+            return None;
+        }
         let kept = endpoint.take_idle(now, service.settings.pool.idle_timeout);
         let lease = match kept {
             Some(wire) => Self::of(wire, true, endpoint),
@@ -65,6 +69,7 @@ impl Lease {
         service: &Service,
         endpoint: &Rc<Endpoint>,
         options: &SocketOptions,
+        opening: Vec<u8>,
     ) -> io::Result<Self> {
         let settled = match (service.settings.protocol, &service.tls) {
             (ServiceProtocol::Http1, _) | (ServiceProtocol::Auto, None) => true,
@@ -72,13 +77,13 @@ impl Lease {
             (ServiceProtocol::H2, _) => false,
         };
         if settled {
-            return Self::connect(io, service, endpoint, options).await;
+            return Self::connect(io, service, endpoint, options, opening).await;
         }
-        let opening = endpoint.multiplexed.turn().await;
+        let turn = endpoint.multiplexed.turn().await;
         if let Some(lease) = Self::shared(io, endpoint) {
             return Ok(lease);
         }
-        let stream = dial(io, service, endpoint, options).await?;
+        let stream = dial(io, service, endpoint, options, opening).await?;
         let agreed = stream.alpn();
         let is_h2 = agreed == Some(b"h2") || !stream.transport().is_secure();
         if !is_h2 && service.settings.protocol == ServiceProtocol::H2 {
@@ -91,7 +96,7 @@ impl Lease {
             endpoint.speaks_http1.set(true);
             return Ok(Self::of(Box::new(Wire::new(stream)), false, endpoint));
         }
-        let begun = opening.begin(io, stream).await?;
+        let begun = turn.begin(io, stream).await?;
         Ok(Self::on(begun, false, endpoint))
     }
 
@@ -116,7 +121,8 @@ impl Lease {
         }
     }
 
-    /// A new connection to the endpoint, for a request of HTTP/1 or for what is passed on.
+    /// A new connection to the endpoint, for a request of HTTP/1 or for what is passed on, which begins with `opening`, before
+    /// TLS.
     ///
     /// # Errors
     /// When the system says no. The time bound is the caller's.
@@ -125,9 +131,10 @@ impl Lease {
         service: &Service,
         endpoint: &Rc<Endpoint>,
         options: &SocketOptions,
+        opening: Vec<u8>,
     ) -> io::Result<Self> {
         let _load = Load::on(endpoint);
-        let stream = dial(io, service, endpoint, options).await?;
+        let stream = dial(io, service, endpoint, options, opening).await?;
         Ok(Self::of(Box::new(Wire::new(stream)), false, endpoint))
     }
 
@@ -136,9 +143,10 @@ impl Lease {
         (*self.wire).abort();
     }
 
-    /// Keeps the connection for another request. Only after a whole response and a whole request.
+    /// Keeps the connection for another request, unless it began with a header: then it is its client's. Only after a
+    /// whole response and a whole request.
     pub fn give_back(mut self, service: &Service, now: Instant) {
-        if self.wire.is_quiet() {
+        if service.settings.proxy_protocol.is_none() && self.wire.is_quiet() {
             self.load
                 .0
                 .keep_idle(self.wire, service.settings.pool.idle_max, now);
@@ -152,8 +160,14 @@ async fn dial(
     service: &Service,
     endpoint: &Endpoint,
     options: &SocketOptions,
+    opening: Vec<u8>,
 ) -> io::Result<Stream> {
-    let tcp = io.connect(endpoint.address, options).await?;
+    let mut tcp = io.connect(endpoint.address, options).await?;
+    if !opening.is_empty() {
+        tcp.write(&opening);
+        // Sent by itself, as it may be the endpoint that speaks next.
+        tcp.start_flush();
+    }
     let stream = match (&service.tls, &endpoint.host) {
         (Some(context), Some(host)) => secure(service, endpoint, tcp, context, host).await?,
         (None, _) => tcp.into(),

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     task::{Context, Poll, ready},
 };
 
@@ -361,10 +362,16 @@ impl H1 {
         self.stream.abort();
     }
 
-    /// The port of this end, by a system call.
+    /// Who is at the other end.
     #[must_use]
-    pub fn local_port(&self) -> u16 {
-        self.stream.local_address().port()
+    pub fn peer_address(&self) -> SocketAddr {
+        self.stream.peer_address()
+    }
+
+    /// This end, by a system call.
+    #[must_use]
+    pub fn local_address(&self) -> SocketAddr {
+        self.stream.local_address()
     }
 
     /// Bytes taken and written since it opened.

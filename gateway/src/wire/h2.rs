@@ -10,6 +10,7 @@ mod socket;
 
 use std::{
     io, mem,
+    net::SocketAddr,
     rc::Rc,
     task::{Context, Poll, ready},
 };
@@ -36,8 +37,10 @@ pub use socket::{Link, Socket};
 pub struct Facts {
     /// Who is at the other end.
     pub transport: Transport,
-    /// The port of this end.
-    pub local_port: u16,
+    /// Its address.
+    pub peer_address: SocketAddr,
+    /// This end.
+    pub local_address: SocketAddr,
 }
 
 /// A stream and where it stands in its messages.
@@ -315,8 +318,12 @@ impl H2 {
         &self.facts.transport
     }
 
-    pub(super) fn local_port(&self) -> u16 {
-        self.facts.local_port
+    pub(super) fn peer_address(&self) -> SocketAddr {
+        self.facts.peer_address
+    }
+
+    pub(super) fn local_address(&self) -> SocketAddr {
+        self.facts.local_address
     }
 
     /// Resets the stream, so that its message never looks whole.

@@ -2,7 +2,8 @@
 //!
 //! Owns what is sent to an endpoint and what counts as an answer. A check has a connection of its own, so that an endpoint
 //! which takes no more of them does not pass. Where requests go over TLS a request for health does so too, and believes
-//! no one else; a check that only connects has nothing to say and shakes no hands.
+//! no one else; a check that only connects has nothing to say and shakes no hands. Where connections begin with a PROXY
+//! header each check does too, with one that tells no client.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -26,13 +27,13 @@ use sluice_config::{
 use sluice_tls::control;
 use thiserror::Error;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
     time::timeout,
 };
 
 use super::{Ask, Question, Secured, http2};
-use crate::metrics::CheckResult;
+use crate::{metrics::CheckResult, wire::proxy_protocol};
 
 /// Why a check failed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -77,9 +78,15 @@ impl Ask for Network {
             address.set_port(port.get());
         }
         let answer = timeout(health.timeout.duration(), async {
-            let stream = TcpStream::connect(address)
+            let mut stream = TcpStream::connect(address)
                 .await
                 .map_err(|error| Fault::Connect(error.to_string()))?;
+            if let Some(version) = question.header {
+                let mut header = Vec::new();
+                proxy_protocol::write(version, None, &mut header);
+                let sent = stream.write_all(&header).await;
+                sent.map_err(|error| Fault::Connect(error.to_string()))?;
+            }
             match &health.check {
                 Check::Tcp => Ok(()),
                 Check::Http {

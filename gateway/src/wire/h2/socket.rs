@@ -39,7 +39,8 @@ impl Link {
         let stream = self.stream.borrow();
         Facts {
             transport: stream.transport().clone(),
-            local_port: stream.local_address().port(),
+            peer_address: stream.peer_address(),
+            local_address: stream.local_address(),
         }
     }
 
