@@ -3,80 +3,29 @@
 #[path = "support/harness.rs"]
 mod harness;
 
-use std::{
-    io::{BufRead, BufReader},
-    path::Path,
-    process::{Child, Command, Stdio},
-    sync::mpsc,
-};
+use std::sync::mpsc;
 
 use ::h2::Reason;
 use harness::{
     Config, Gateway, Port,
     h2::{self, Answer, Backend, Session},
     on_both_drivers,
+    python::{Script, Server},
 };
 use hyper::http::{HeaderMap, Request, Response};
 
-const PEER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/grpc_peer.py");
-
-/// Python with grpcio, if it is there: in the environment that `.ci/run` makes, or as it is.
-fn python() -> Option<Command> {
-    let made = Path::new(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../target/python/bin/python"
-    ));
-    let name = if made.exists() { made } else { Path::new("python3") };
-    let asked = Command::new(name)
-        .args(["-c", "import grpc"])
-        .stderr(Stdio::null())
-        .status();
-    let is_there = asked.is_ok_and(|status| status.success());
-    if !is_there {
-        println!("Python's grpcio is not installed: not tested");
-    }
-    is_there.then(|| {
-        let mut command = Command::new(name);
-        command.arg(PEER);
-        command
-    })
-}
-
-/// A server of grpcio; ends with this.
-struct Server {
-    process: Child,
-    port: u16,
-}
-
-impl Server {
-    fn start() -> Option<Self> {
-        let mut process = python()?
-            .arg("serve")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("Python runs");
-        let mut line = String::new();
-        let stdout = process.stdout.take().expect("it is piped");
-        BufReader::new(stdout).read_line(&mut line).expect("its port");
-        let port = line.trim().parse().expect("its port");
-        Some(Self { process, port })
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.process.stdin.take());
-        let _ = self.process.wait();
-    }
-}
+const GRPCIO: Script = Script {
+    file: "grpc_peer.py",
+    package: "grpc",
+};
 
 #[test]
 fn calls_of_all_kinds_go_through() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = Server::start(&GRPCIO) else {
+        return;
+    };
     on_both_drivers(|driver| {
-        let backend = format!("127.0.0.1:{}", server.port).parse().expect("an address");
-        let config = Config::new().service_with("echo", &[backend], "protocol: h2").routes(
+        let config = Config::new().service_with("echo", &[server.address()], "protocol: h2").routes(
             "\n- name: echo\n  rules:\n  - matches: [{ grpc: { service: test.Echo } }]\n    backends: [{ service: echo \
              }]\n- name: secret\n  rules:\n  - matches: [{ grpc: { method: Method, service: secret.Service } }]\n    \
              backends: [{ service: echo }]\n",
@@ -84,12 +33,7 @@ fn calls_of_all_kinds_go_through() {
         let config =
             config.document("policies:\n- { name: no, action: deny, target: { routes: [secret] } }\n");
         let gateway = Gateway::start(driver, &config);
-        let output = python()
-            .expect("it was there")
-            .args(["call", &gateway.address().port().to_string()])
-            .output()
-            .expect("Python runs");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let (said, errors) = GRPCIO.call(gateway.address());
         let lines: Vec<&str> = said.lines().collect();
         assert_eq!(
             lines,
@@ -105,8 +49,7 @@ fn calls_of_all_kinds_go_through() {
                 "unrouted UNIMPLEMENTED no route takes this request",
                 "denied PERMISSION_DENIED a policy denies this request",
             ],
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
+            "{errors}"
         );
         let line = gateway.logged("/test.Echo/Half");
         assert_eq!(

@@ -95,7 +95,7 @@ const WALL_CLOCK: [&str; 6] = [
 ];
 
 /// What a crate names although another owns it: `benches` measures bare runtimes, and peers that need certificates.
-const BENCHES: &[&str] = &["io-uring-06", "monoio", "tokio-uring", "rcgen", "rustls"];
+const BENCHES: &[&str] = &["h2", "io-uring-06", "monoio", "tokio-uring", "rcgen", "rustls"];
 const EXCEPTED: [(&str, &[&str]); 1] = [("benches", BENCHES)];
 
 /// Without tests: longer ones hide their parts.

@@ -22,6 +22,7 @@ pub mod namespace;
 pub mod origin;
 pub mod output;
 pub mod passing;
+pub mod python;
 pub mod secure;
 
 pub use client::{Client, Response};

@@ -1,4 +1,4 @@
-//! WebSockets over streams of HTTP/2 (RFC 8441).
+//! WebSockets: by a real client to a real server over HTTP/1.1, and over streams of HTTP/2 (RFC 8441).
 
 #[path = "support/harness.rs"]
 mod harness;
@@ -10,7 +10,34 @@ use harness::{
     Config, Gateway, Origin,
     h2::{self, Session},
     on_both_drivers,
+    python::{Script, Server},
 };
+
+const WEBSOCKETS: Script = Script {
+    file: "websocket_peer.py",
+    package: "websockets",
+};
+
+#[test]
+fn a_real_client_talks_to_a_real_server() {
+    let Some(server) = Server::start(&WEBSOCKETS) else {
+        return;
+    };
+    on_both_drivers(|driver| {
+        let gateway = Gateway::start(driver, &Config::new().service("v1", &[server.address()]));
+        let (said, errors) = WEBSOCKETS.call(gateway.address());
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!(
+            lines,
+            ["chat", "True", "True", "True", "True", "True", "1000"],
+            "{errors}"
+        );
+        assert_eq!(gateway.logged("/chat")["status"], 101);
+        gateway.wait_metrics("the tunnel has ended", |metrics| {
+            metrics.sum("sluice_tunnels_active", &[]) == 0.0
+        });
+    });
+}
 
 /// A CONNECT that asks for a WebSocket (RFC 8441 4).
 fn websocket(session: &Session) -> hyper::http::Request<()> {

@@ -1,0 +1,82 @@
+//! Real peers out of Python's packages.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+/// A script of `tests/support` that needs a package.
+pub struct Script {
+    pub file: &'static str,
+    pub package: &'static str,
+}
+
+impl Script {
+    /// To run it; none where its package is not there. Looked for in the environment that `.ci/run` makes, or as it is.
+    pub fn command(&self) -> Option<Command> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let made = folder.join("../target/python/bin/python");
+        let name = if made.exists() { made } else { "python3".into() };
+        let asked = Command::new(&name)
+            .args(["-c", &format!("import {}", self.package)])
+            .stderr(Stdio::null())
+            .status();
+        if !asked.is_ok_and(|status| status.success()) {
+            println!("Python's {} is not installed: not tested", self.package);
+            return None;
+        }
+        let mut command = Command::new(name);
+        command.arg(folder.join("tests/support").join(self.file));
+        Some(command)
+    }
+
+    /// What it says as a client, called with the gateway's port.
+    pub fn call(&self, gateway: SocketAddr) -> (String, String) {
+        let mut command = self.command().expect("it was there");
+        let output = command.args(["call", &gateway.port().to_string()]).output();
+        let output = output.expect("Python runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (text(&output.stdout), text(&output.stderr))
+    }
+}
+
+/// One that serves; ends with this.
+pub struct Server {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Starts `script`; none where its package is not there.
+    pub fn start(script: &Script) -> Option<Self> {
+        let mut process = script
+            .command()?
+            .arg("serve")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("Python runs");
+        let mut line = String::new();
+        let stdout = process.stdout.take().expect("it is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("its port");
+        let port: u16 = line.trim().parse().expect("its port");
+        Some(Self {
+            process,
+            address: ([127, 0, 0, 1], port).into(),
+        })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
+}
