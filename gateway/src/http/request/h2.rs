@@ -132,7 +132,8 @@ impl RequestHead {
     }
 
     fn take_target<B>(&mut self, request: &Request<B>, limits: &RequestLimits) -> Result<(), BadRequest> {
-        if !matches!(request.uri().scheme_str(), Some("http" | "https")) {
+        // Its library tells no scheme where there is no authority.
+        if !matches!(request.uri().scheme_str(), None | Some("http" | "https")) {
             return Err(BadRequest::TARGET_FORM);
         }
         let target = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
