@@ -12,8 +12,12 @@ use std::{
 pub mod certificates;
 pub mod client;
 pub mod config;
+pub mod conformance;
+pub mod flood;
+pub mod frames;
 pub mod gateway;
 pub mod h2;
+pub mod hpack;
 pub mod load;
 pub mod mesh;
 pub mod message;
@@ -22,6 +26,7 @@ pub mod namespace;
 pub mod origin;
 pub mod output;
 pub mod passing;
+pub mod peer;
 pub mod python;
 pub mod secure;
 
