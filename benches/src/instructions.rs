@@ -24,9 +24,9 @@ use crate::{
 /// Most instructions of a request of [`REQUEST`] and its answer, as the tests build it. To be raised only on purpose, with the
 /// reason here; to be lowered whenever the count has become [`SLACK`] smaller.
 ///
-/// 24,500: 23,100 when the guard was moved to this build, which CI has anyway (15,700 of what is shipped, 20,100 of that
-/// without optimising at link time), and room for another compiler.
-const INSTRUCTIONS_MAX: u64 = 24_500;
+/// 25,200: 24,600 since each side of a message is HTTP/1 or HTTP/2, which is looked at wherever bytes move (24,100 before;
+/// 16,800 of what is shipped, 16,300 before), and room for another compiler.
+const INSTRUCTIONS_MAX: u64 = 25_200;
 
 /// A count below this share of the bound asks for a lower bound.
 const SLACK: f64 = 0.85;
