@@ -43,7 +43,7 @@ pub use encode::{
 };
 pub use field::{Fate, Field, Known};
 pub use fields::Fields;
-pub use forwarded::{Forwarded, Scheme};
+pub use forwarded::{Forwarded, Scheme, is_trusted};
 pub use grpc::{grpc_message, grpc_status};
 pub use h2::{h2_interim, h2_reply, h2_request, h2_response, h2_trailers};
 pub use method::Method;
@@ -123,6 +123,12 @@ impl HeadLimits {
 }
 
 impl Framing {
+    /// Whether not one byte of a body follows.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        matches!(self, Self::None | Self::Length(0))
+    }
+
     /// The framing of the same body towards a client of `version`: HTTP/1.0 knows no chunks, and a body that
     /// ended with the backend's connection becomes chunks, so that the client's connection can live on.
     #[must_use]

@@ -113,8 +113,8 @@ fn a_backend_that_resets_in_the_middle_is_never_taken_for_whole() {
             stream
                 .send_data(Bytes::from_static(b"half"), false)
                 .expect("it goes out");
-            // What was written goes before the reset.
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            // The connection's task, woken by both, writes them before this one goes on.
+            tokio::task::yield_now().await;
             stream.send_reset(Reason::INTERNAL_ERROR);
         });
         let gateway = Gateway::start(driver, &to(&backend));
@@ -196,9 +196,7 @@ fn a_full_connection_has_another_beside_it() {
                 let (response, _) = session.begin(request, true).await.expect("it begins");
                 answers.push(response);
                 // One after the other, so that the backend's settings are known: two of its connections fill up.
-                while backend.requests() <= at {
-                    tokio::time::sleep(Duration::from_millis(2)).await;
-                }
+                backend.wait_requests(at + 1).await;
             }
             assert_eq!(backend.connections(), 3);
             release.send(()).expect("listeners");
@@ -264,9 +262,7 @@ fn a_drain_ends_with_the_last_stream() {
             let session = Session::open(gateway.address()).await;
             let begun = session.begin(session.request("GET", "/slow"), true).await;
             let (response, _) = begun.expect("it begins");
-            while backend.requests() == 0 {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
+            backend.wait_requests(1).await;
             gateway.signal("TERM");
             // The second GOAWAY comes after a round trip; from then on the client opens no more.
             while session.begin(session.request("GET", "/late"), true).await.is_ok() {

@@ -13,18 +13,15 @@ use super::Admitted;
 use crate::{
     downstream::Entrance,
     exchange::{Context, Watchdog},
+    http::is_trusted,
     snapshot::Listener,
     wire::proxy_protocol::{self, BadHeader},
 };
 
 /// Whether what comes from `peer` begins with a header. Of one that is no trusted proxy it is never read as such.
 pub(super) fn tells(listener: &Listener, peer: SocketAddr) -> bool {
-    let (settings, address) = (&listener.settings, peer.ip().to_canonical());
-    settings.proxy_protocol
-        && settings
-            .trusted_proxies
-            .iter()
-            .any(|network| network.contains(&address))
+    let settings = &listener.settings;
+    settings.proxy_protocol && is_trusted(peer.ip().to_canonical(), &settings.trusted_proxies)
 }
 
 /// Reads the header within `timeouts.head` of now, and goes on with the connection as one of whom it tells. This task ends

@@ -54,8 +54,6 @@ struct Session {
     stall: Stall,
     /// It was told that no more streams are taken.
     said_goodbye: bool,
-    /// It was told that it is too much.
-    is_ended: bool,
     /// The worst there was of it.
     verdict: Verdict,
 }
@@ -69,7 +67,7 @@ pub fn serve<P: 'static>(
     peer: SocketAddr,
     place: P,
 ) -> impl Future<Output = ()> + use<P> {
-    let link = Rc::new(Link::new(stream, Meter::new(context.io.now(), true)));
+    let link = Rc::new(Link::new(stream, Some(Meter::new(context.io.now()))));
     async move {
         let mut watchdog = Watchdog::new(context.io.timer());
         let live = entrance.live();
@@ -89,7 +87,6 @@ pub fn serve<P: 'static>(
                     rests_until: Some(until),
                     stall,
                     said_goodbye: false,
-                    is_ended: false,
                     verdict: Verdict::Fine,
                     shared: Rc::new(Shared {
                         facts: Rc::new(link.facts()),
@@ -151,9 +148,9 @@ impl Session {
                 Poll::Ready(None) => return Poll::Ready(Ok(())),
                 Poll::Pending => {}
             }
+            let before = self.verdict;
             let verdict = self.judge();
-            if verdict == Verdict::Close && !self.is_ended {
-                self.is_ended = true;
+            if verdict == Verdict::Close && before < Verdict::Close {
                 self.listener(|listener, worker| listener.metrics.of(worker).h2_ended.inc());
                 self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
                 continue;
@@ -186,6 +183,7 @@ impl Session {
             });
             meter.judge(now)
         });
+        let verdict = verdict.unwrap_or(Verdict::Fine);
         if verdict > self.verdict {
             self.verdict = verdict;
             let peer = self.shared.peer;

@@ -58,11 +58,7 @@ impl<'a> Account<'a> {
     ) -> Self {
         let listener = &current.snapshot.listeners[client.listener.0];
         let trusted = &listener.settings.trusted_proxies;
-        let scheme = if client.wire.transport().is_secure() {
-            Scheme::Https
-        } else {
-            Scheme::Http
-        };
+        let scheme = Scheme::by(client.wire.transport().is_secure());
         let tls = listener.settings.tls.as_ref();
         let certificate = tls.map_or(ForwardCertificate::None, |tls| tls.client_auth.forward);
         Self {

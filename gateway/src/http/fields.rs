@@ -4,8 +4,10 @@
 use std::{borrow::Cow, mem::MaybeUninit};
 
 use httparse::Header;
+use hyper::http::HeaderMap;
 
 use super::{
+    HeadLimits,
     encode::write_field,
     field::{self, Fate, Field, Known, Span},
     refusal::HeadFault,
@@ -148,12 +150,34 @@ impl Fields {
         });
     }
 
-    /// Begins anew, with a start line to which no field belongs.
-    pub(super) fn begin(&mut self, start_line: impl FnOnce(&mut Vec<u8>)) {
+    /// Takes the fields of HTTP/2 that its library has read, in place of what was there, behind a start line to which no
+    /// field belongs. Crumbs of a cookie count one by one.
+    pub(super) fn take_h2(
+        &mut self,
+        headers: &HeaderMap,
+        limits: &HeadLimits,
+        fate: impl Fn(Known) -> Fate,
+        start_line: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), HeadFault> {
+        if headers.len() > limits.fields_max {
+            return Err(HeadFault::TooManyFields);
+        }
         self.bytes.clear();
         start_line(&mut self.bytes);
         self.list.clear();
         self.seen = 0;
+        for (name, value) in headers {
+            let name = name.as_str().as_bytes();
+            // The library takes names that are no token (RFC 9110 5.6.2).
+            if !field::is_token(name) {
+                return Err(HeadFault::FieldName);
+            }
+            self.push(name, value.as_bytes(), &fate);
+            if self.bytes.len() > limits.bytes_max {
+                return Err(HeadFault::TooLarge);
+            }
+        }
+        Ok(())
     }
 
     /// RFC 9112 6.1 to 6.3, always in the reading that refuses.

@@ -47,6 +47,12 @@ impl Scheme {
         }
     }
 
+    /// That of a connection that is secure or not.
+    #[must_use]
+    pub const fn by(is_secure: bool) -> Self {
+        if is_secure { Self::Https } else { Self::Http }
+    }
+
     fn of(name: &[u8]) -> Option<Self> {
         [Self::Http, Self::Https]
             .into_iter()
@@ -67,7 +73,7 @@ impl Forwarded {
         certificate: ForwardCertificate,
     ) -> Self {
         let peer = peer.to_canonical();
-        let is_trusted = |address: IpAddr| trusted.iter().any(|net| net.contains(&address));
+        let is_trusted = |address: IpAddr| is_trusted(address, trusted);
         let mut forwarded = Self {
             client: peer,
             peer,
@@ -158,6 +164,12 @@ impl Forwarded {
             write_field(out, b"x-forwarded-host", host);
         }
     }
+}
+
+/// Whether an address in its canonical form is that of a trusted proxy.
+#[must_use]
+pub fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+    trusted.iter().any(|net| net.contains(&address))
 }
 
 /// Walks X-Forwarded-For from its end, each address added by the one after it, to the first not trusted. One

@@ -165,10 +165,7 @@ impl RequestHead {
     /// for h2c, which is not offered (RFC 9113 3.1).
     #[must_use]
     pub fn upgrade(&self) -> Option<&[u8]> {
-        if !self.connection.upgrade
-            || self.version == Version::V10
-            || !matches!(self.framing, Framing::None | Framing::Length(0))
-        {
+        if !self.connection.upgrade || self.version == Version::V10 || !self.framing.is_empty() {
             return None;
         }
         let mut values = self.fields.values(Known::Upgrade);

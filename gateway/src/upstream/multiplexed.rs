@@ -21,7 +21,7 @@ use sluice_tls::Stream;
 
 use crate::wire::{
     H2,
-    h2::{Facts, Link, Meter, Socket},
+    h2::{Facts, Link, Socket},
 };
 
 /// Those of one endpoint.
@@ -36,7 +36,7 @@ pub(super) struct Multiplexed {
 
 /// One connection.
 struct Connection {
-    handle: client::SendRequest<Bytes>,
+    handle: RefCell<client::SendRequest<Bytes>>,
     facts: Rc<Facts>,
     streams: Cell<u32>,
     /// Since when it has had no stream.
@@ -55,9 +55,9 @@ pub(super) struct Opening<'m>(&'m Multiplexed);
 impl Multiplexed {
     /// A stream on a connection that has room for one.
     pub(super) fn stream(&self, io: &Io) -> Option<(H2, Place)> {
-        let mut open = self.open.borrow_mut();
-        open.retain(|connection| connection.takes_streams());
-        let connection = open.iter().find(|connection| connection.has_room())?;
+        let open = self.open.borrow();
+        let mut fit = open.iter().filter(|connection| connection.has_room());
+        let connection = fit.find(|connection| connection.takes_streams())?;
         Some(connection.stream(io))
     }
 
@@ -91,7 +91,7 @@ impl Opening<'_> {
     /// # Errors
     /// When the connection ends before anything can be sent.
     pub(super) async fn begin(self, io: &Io, stream: Stream) -> io::Result<(H2, Place)> {
-        let link = Rc::new(Link::new(stream, Meter::new(io.now(), false)));
+        let link = Rc::new(Link::new(stream, None));
         let facts = Rc::new(link.facts());
         let (handle, mut driven) = client::Builder::new()
             .enable_push(false)
@@ -104,7 +104,7 @@ impl Opening<'_> {
             .map_err(io::Error::other)?;
         let keep_alive = driven.ping_pong().map(|ping| KeepAlive::new(io, ping, link));
         let connection = Rc::new(Connection {
-            handle,
+            handle: RefCell::new(handle),
             facts,
             streams: Cell::new(0),
             idle_since: Cell::new(io.now()),
@@ -131,20 +131,23 @@ impl Connection {
             connection: Rc::clone(self),
             io: io.clone(),
         };
-        (H2::to_open(Rc::clone(&self.facts), self.handle.clone()), place)
+        (
+            H2::to_open(Rc::clone(&self.facts), self.handle.borrow().clone()),
+            place,
+        )
     }
 
     /// Whether it has neither ended nor been told to end.
     fn takes_streams(&self) -> bool {
-        let mut handle = self.handle.clone();
         // A handle that has opened no stream is ready at once, or never again.
-        let ready = handle.poll_ready(&mut Context::from_waker(Waker::noop()));
+        let mut cx = Context::from_waker(Waker::noop());
+        let ready = self.handle.borrow_mut().poll_ready(&mut cx);
         matches!(ready, Poll::Ready(Ok(())))
     }
 
     /// Whether the backend takes another stream now.
     fn has_room(&self) -> bool {
-        (self.streams.get() as usize) < self.handle.current_max_send_streams()
+        (self.streams.get() as usize) < self.handle.borrow().current_max_send_streams()
     }
 }
 

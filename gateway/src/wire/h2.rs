@@ -26,8 +26,8 @@ use sluice_tls::Transport;
 
 use super::{BodyError, Unanswered};
 use crate::http::{
-    BadBody, Connection, Framing, OutgoingResponse, Reply, ResponseHead, Trailers, h2_interim, h2_reply,
-    h2_response, h2_trailers,
+    BadBody, Connection, OutgoingResponse, Reply, ResponseHead, Trailers, h2_interim, h2_reply, h2_response,
+    h2_trailers,
 };
 
 pub use meter::{Meter, Verdict};
@@ -106,7 +106,7 @@ impl H2 {
             self.holds_back = false;
             return self.answer(h2_response(response, outgoing), false);
         }
-        let is_whole = matches!(outgoing.framing, Framing::None | Framing::Length(0));
+        let is_whole = outgoing.framing.is_empty();
         self.answer(h2_response(response, outgoing), is_whole);
     }
 

@@ -40,8 +40,9 @@ pub fn poll_body(
     cx: &mut Context<'_>,
 ) -> Poll<Result<bool, Broken>> {
     loop {
-        if unseen {
-            match poll_splice_body(source, sink, buffer_bytes, cx) {
+        // Inside the kernel bytes go only between connections.
+        if unseen && let (Wire::H1(source), Wire::H1(sink)) = (&mut *source, &mut *sink) {
+            match sink.poll_splice_body(source, buffer_bytes, cx) {
                 Poll::Ready(Ok(0)) => {}
                 Poll::Ready(Ok(count)) => {
                     tap(Piece::Unseen(count));
@@ -106,8 +107,10 @@ pub fn poll_raw(
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), Broken>> {
     loop {
-        if flow.is_bulk() {
-            match poll_splice_raw(source, sink, buffer_bytes, cx) {
+        if flow.is_bulk()
+            && let (Wire::H1(from), Wire::H1(to)) = (&mut *source, &mut *sink)
+        {
+            match to.poll_splice_raw(from, buffer_bytes, cx) {
                 Poll::Ready(Ok(0)) => {}
                 Poll::Ready(Ok(count)) => {
                     flow.moved(count);
@@ -148,32 +151,6 @@ fn poll_source(source: &mut Wire, cx: &mut Context<'_>) -> Poll<Result<(), Broke
 /// Bytes that may wait to be sent when more is read: what the bound leaves beside one read.
 const fn high_water(buffer_bytes: usize) -> usize {
     buffer_bytes / 4
-}
-
-/// Inside the kernel bytes go only between connections.
-fn poll_splice_body(
-    source: &mut Wire,
-    sink: &mut Wire,
-    most: usize,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<usize>> {
-    match (source, sink) {
-        (Wire::H1(source), Wire::H1(sink)) => sink.poll_splice_body(source, most, cx),
-        _ => Poll::Ready(Ok(0)),
-    }
-}
-
-/// As [`poll_splice_body`], of bytes that are no body.
-fn poll_splice_raw(
-    source: &mut Wire,
-    sink: &mut Wire,
-    most: usize,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<usize>> {
-    match (source, sink) {
-        (Wire::H1(source), Wire::H1(sink)) => sink.poll_splice_raw(source, most, cx),
-        _ => Poll::Ready(Ok(0)),
-    }
 }
 
 /// Waits until bytes may be written again: what was moved inside the kernel has left, and of what was written fewer than

@@ -19,6 +19,7 @@ use hyper::http::{HeaderMap, Method, Request, Response};
 use tokio::{
     net::TcpStream,
     runtime::Builder,
+    sync::watch,
     task::{LocalSet, spawn_local},
     time::timeout,
 };
@@ -195,7 +196,7 @@ pub async fn send_all(stream: &mut SendStream<Bytes>, mut body: Bytes, trailers:
 pub struct Backend {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
-    requests: Arc<AtomicUsize>,
+    requests: watch::Sender<usize>,
 }
 
 /// One request as a backend's script gets it.
@@ -220,8 +221,8 @@ impl Backend {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         listener.set_nonblocking(true).expect("non-blocking");
         let address = listener.local_addr().expect("an address");
-        let (connections, requests) = <(Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
-        let counts = (Arc::clone(&connections), Arc::clone(&requests));
+        let (connections, requests) = (Arc::<AtomicUsize>::default(), watch::Sender::new(0));
+        let counts = (Arc::clone(&connections), requests.clone());
         let script = Arc::new(script);
         thread::spawn(move || {
             let runtime = Builder::new_current_thread()
@@ -232,7 +233,7 @@ impl Backend {
                 let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
                 while let Ok((stream, _)) = listener.accept().await {
                     let index = counts.0.fetch_add(1, Ordering::SeqCst);
-                    let (script, requests) = (Arc::clone(&script), Arc::clone(&counts.1));
+                    let (script, requests) = (Arc::clone(&script), counts.1.clone());
                     spawn_local(serve(stream, index, streams, script, requests));
                 }
             });
@@ -290,7 +291,14 @@ impl Backend {
 
     /// Requests begun so far.
     pub fn requests(&self) -> usize {
-        self.requests.load(Ordering::SeqCst)
+        *self.requests.borrow()
+    }
+
+    /// Waits until so many requests have begun.
+    pub async fn wait_requests(&self, count: usize) {
+        let mut requests = self.requests.subscribe();
+        let seen = requests.wait_for(|seen| *seen >= count).await;
+        seen.expect("this holds the sender");
     }
 }
 
@@ -299,7 +307,7 @@ async fn serve<F: Future<Output = ()> + 'static>(
     index: usize,
     streams: u32,
     script: Arc<impl Fn(Asked) -> F + Send + Sync + 'static>,
-    requests: Arc<AtomicUsize>,
+    requests: watch::Sender<usize>,
 ) {
     let mut builder = server::Builder::new();
     builder.max_concurrent_streams(streams);
@@ -321,7 +329,7 @@ async fn serve<F: Future<Output = ()> + 'static>(
         let Some(Ok((request, answer))) = accepted else {
             return;
         };
-        requests.fetch_add(1, Ordering::SeqCst);
+        requests.send_modify(|count| *count += 1);
         spawn_local(script(Asked {
             request,
             answer,

@@ -6,6 +6,7 @@
 //! header each check does too, with one that tells no client.
 
 use std::{
+    fmt,
     net::{IpAddr, SocketAddr},
     pin::pin,
 };
@@ -22,7 +23,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use sluice_config::{
     defaults::operations::{HEALTH_BODY_BYTES_MAX, HEALTH_HEAD_BYTES_MAX},
-    model::{ApplicationProtocol, Check, Millis, ServiceProtocol, StatusRange},
+    model::{ApplicationProtocol, Check, Millis, ServiceProtocol},
 };
 use sluice_tls::control;
 use thiserror::Error;
@@ -94,30 +95,42 @@ impl Ask for Network {
                     host,
                     statuses,
                 } => {
-                    let host = host.clone();
-                    let Some(secure) = &question.secure else {
-                        let host = host.unwrap_or_else(|| address.to_string());
-                        return match question.protocol {
-                            ServiceProtocol::H2 => {
-                                http2::ask(stream, Scheme::HTTP, target, &host, statuses).await
-                            }
-                            ServiceProtocol::Http1 | ServiceProtocol::Auto => {
-                                http(stream, target, &host, statuses).await
-                            }
-                        };
-                    };
-                    let host = host.unwrap_or_else(|| called(secure, address.port()));
-                    let session = control::connect(stream, &secure.context, &secure.host).await;
-                    let session = session.map_err(|failure| Fault::Tls(failure.to_string()))?;
-                    if control::agreed(&session) == Some(ApplicationProtocol::Http2) {
-                        return http2::ask(session, Scheme::HTTPS, target, &host, statuses).await;
+                    let status = get(question, address, stream, target, host.as_deref()).await?;
+                    if statuses.iter().any(|range| range.contains(status)) {
+                        Ok(())
+                    } else {
+                        Err(Fault::Status(status))
                     }
-                    http(session, target, &host, statuses).await
                 }
             }
         });
         answer.await.unwrap_or(Err(Fault::Timeout(health.timeout)))
     }
+}
+
+/// The status of what answers a GET of `target`, which goes as requests do: over TLS or not, by the version they go by.
+async fn get(
+    question: &Question,
+    address: SocketAddr,
+    stream: TcpStream,
+    target: &str,
+    host: Option<&str>,
+) -> Result<u16, Fault> {
+    let named = |otherwise: &dyn Fn() -> String| host.map_or_else(otherwise, str::to_owned);
+    let Some(secure) = &question.secure else {
+        let host = named(&|| address.to_string());
+        return match question.protocol {
+            ServiceProtocol::H2 => http2::get(stream, Scheme::HTTP, target, &host).await,
+            ServiceProtocol::Http1 | ServiceProtocol::Auto => get_by_http1(stream, target, &host).await,
+        };
+    };
+    let host = named(&|| called(secure, address.port()));
+    let session = control::connect(stream, &secure.context, &secure.host).await;
+    let session = session.map_err(|failure| Fault::Tls(failure.to_string()))?;
+    if control::agreed(&session) == Some(ApplicationProtocol::Http2) {
+        return http2::get(session, Scheme::HTTPS, target, &host).await;
+    }
+    get_by_http1(session, target, &host).await
 }
 
 /// The Host field of a request over TLS: a server that goes by the name in the handshake takes no other (RFC 9110 7.4).
@@ -128,34 +141,38 @@ fn called(secure: &Secured, port: u16) -> String {
     }
 }
 
-/// A GET, whose answer is to have one of `statuses`.
-async fn http(
+/// The status of a whole answer of HTTP/1.
+async fn get_by_http1(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     target: &str,
     host: &str,
-    statuses: &[StatusRange],
-) -> Result<(), Fault> {
+) -> Result<u16, Fault> {
     let request = Request::get(target)
         .header(HOST, host)
         .header(USER_AGENT, USER_AGENT_VALUE)
         .header(CONNECTION, "close")
         .body(Empty::<Bytes>::new())
-        .map_err(|error| Fault::Broken(error.to_string()))?;
+        .map_err(broken)?;
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(HEALTH_HEAD_BYTES_MAX)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(broken)?;
-    let mut exchange = pin!(async {
+    let exchange = async {
         let response = sender.send_request(request).await.map_err(broken)?;
         let status = response.status().as_u16();
         read(response.into_body()).await.map_err(broken)?;
-        if statuses.iter().any(|range| range.contains(status)) {
-            Ok(())
-        } else {
-            Err(Fault::Status(status))
-        }
-    });
+        Ok(status)
+    };
+    drive(connection, exchange).await
+}
+
+/// Waits for `exchange` while its `connection` moves.
+pub(super) async fn drive<T>(
+    connection: impl Future,
+    exchange: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    let mut exchange = pin!(exchange);
     tokio::select! {
         outcome = &mut exchange => return outcome,
         // Its error comes out of the exchange as well.
@@ -179,6 +196,6 @@ async fn read(mut body: Incoming) -> hyper::Result<()> {
 /// Who asks.
 pub(super) const USER_AGENT_VALUE: &str = concat!("sluice/", env!("CARGO_PKG_VERSION"), " (health check)");
 
-fn broken(error: hyper::Error) -> Fault {
+pub(super) fn broken(error: impl fmt::Display) -> Fault {
     Fault::Broken(error.to_string())
 }

@@ -1,43 +1,31 @@
-//! A check of an endpoint that speaks HTTP/2.
+//! The request of a check to an endpoint that speaks HTTP/2.
 
-use std::{future::poll_fn, pin::pin};
+use std::future::poll_fn;
 
 use bytes::Bytes;
 use h2::client::{self, SendRequest};
 use hyper::{Request, http::uri::Scheme};
-use sluice_config::{defaults::operations::HEALTH_BODY_BYTES_MAX, model::StatusRange};
+use sluice_config::defaults::operations::HEALTH_BODY_BYTES_MAX;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::check::{Fault, USER_AGENT_VALUE};
+use super::check::{Fault, USER_AGENT_VALUE, broken, drive};
 
-/// A GET of `target` on `host`, whose answer is to have one of `statuses`.
-pub(super) async fn ask(
+/// The status that a GET of `target` on `host` is answered with in whole.
+pub(super) async fn get(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     scheme: Scheme,
     target: &str,
     host: &str,
-    statuses: &[StatusRange],
-) -> Result<(), Fault> {
-    let broken = |error: &dyn std::fmt::Display| Fault::Broken(error.to_string());
+) -> Result<u16, Fault> {
     let request = Request::get(format!("{scheme}://{host}{target}"))
         .header("user-agent", USER_AGENT_VALUE)
         .body(())
-        .map_err(|error| broken(&error))?;
-    let (sender, connection) = client::handshake(stream).await.map_err(|error| broken(&error))?;
-    let mut exchange = pin!(async {
-        let status = status(sender, request).await.map_err(|error| broken(&error))?;
-        if statuses.iter().any(|range| range.contains(status)) {
-            Ok(())
-        } else {
-            Err(Fault::Status(status))
-        }
-    });
-    tokio::select! {
-        outcome = &mut exchange => return outcome,
-        // Its error comes out of the exchange as well.
-        _ = connection => {}
-    }
-    exchange.await
+        .map_err(broken)?;
+    let (sender, connection) = client::handshake(stream).await.map_err(broken)?;
+    drive(connection, async {
+        status(sender, request).await.map_err(broken)
+    })
+    .await
 }
 
 /// The status of a whole answer, or of one as large as anyone should send.

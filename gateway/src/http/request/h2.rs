@@ -6,13 +6,8 @@ use hyper::http::{Request, uri::PathAndQuery};
 
 use super::{
     super::{
-        Framing, RequestLimits, Version,
-        authority::Authority,
-        field::{self, Known},
-        fields::ConnectionFields,
-        method::Method,
-        refusal::BadRequest,
-        start_line::METHOD_BYTES_MAX,
+        Framing, RequestLimits, Version, authority::Authority, field::Known, fields::ConnectionFields,
+        method::Method, refusal::BadRequest, start_line::METHOD_BYTES_MAX,
     },
     RequestHead,
 };
@@ -34,12 +29,30 @@ impl RequestHead {
         self.version = Version::V2;
         let method = request.method().as_str();
         let connects_to = request.extensions().get::<Protocol>().map(Protocol::as_str);
-        if method == "CONNECT" && connects_to == Some("websocket") {
-            self.take_fields(request, limits)?;
-            self.take_authority(request)?;
-            self.take_target(request, limits)?;
+        let asks_for_websocket = method == "CONNECT" && connects_to == Some("websocket");
+        if !asks_for_websocket {
+            self.take_method(method)?;
+        }
+        self.fields
+            .take_h2(request.headers(), &limits.head, Known::request_fate, |_| {})?;
+        self.take_authority(request)?;
+        self.take_target(request, limits)?;
+        if asks_for_websocket {
             return self.ask_for_websocket(nonce());
         }
+        self.expects_continue = self.read_expectation()?;
+        self.framing = match (is_whole, self.fields.body()?.length) {
+            (true, Some(1..)) => return Err(BadRequest::CONTENT_LENGTH),
+            // RFC 9110 8.6: where a body could be, HTTP/1 says that there is none.
+            (true, _) if self.method.usually_has_body() => Framing::Length(0),
+            (true, _) => Framing::None,
+            (false, Some(length)) => Framing::Length(length),
+            (false, None) => Framing::Chunked,
+        };
+        Ok(())
+    }
+
+    fn take_method(&mut self, method: &str) -> Result<(), BadRequest> {
         self.method = Method::of(method);
         if self.method == Method::Other {
             if method.len() > METHOD_BYTES_MAX {
@@ -51,19 +64,6 @@ impl RequestHead {
             self.other_method.clear();
             self.other_method.push_str(method);
         }
-        self.take_fields(request, limits)?;
-        self.take_authority(request)?;
-        self.take_target(request, limits)?;
-        self.connection = ConnectionFields::default();
-        self.expects_continue = self.read_expectation()?;
-        self.framing = match (is_whole, self.fields.body()?.length) {
-            (true, Some(1..)) => return Err(BadRequest::CONTENT_LENGTH),
-            // RFC 9110 8.6: where a body could be, HTTP/1 says that there is none.
-            (true, _) if self.method.usually_has_body() => Framing::Length(0),
-            (true, _) => Framing::None,
-            (false, Some(length)) => Framing::Length(length),
-            (false, None) => Framing::Chunked,
-        };
         Ok(())
     }
 
@@ -88,27 +88,6 @@ impl RequestHead {
         self.fields
             .values(Known::Te)
             .any(|value| value.eq_ignore_ascii_case(b"trailers"))
-    }
-
-    fn take_fields<B>(&mut self, request: &Request<B>, limits: &RequestLimits) -> Result<(), BadRequest> {
-        let headers = request.headers();
-        // Crumbs of a cookie count one by one.
-        if headers.len() > limits.head.fields_max {
-            return Err(BadRequest::HEAD_FIELDS);
-        }
-        self.fields.begin(|_| {});
-        for (name, value) in headers {
-            // Its library takes names that are no token (RFC 9110 5.6.2).
-            if !field::is_token(name.as_str().as_bytes()) {
-                return Err(BadRequest::FIELD_NAME);
-            }
-            self.fields
-                .push(name.as_str().as_bytes(), value.as_bytes(), Known::request_fate);
-            if self.fields.bytes.len() > limits.head.bytes_max {
-                return Err(BadRequest::HEAD_BYTES);
-            }
-        }
-        Ok(())
     }
 
     /// RFC 9113 8.3.1: where both are, `:authority` and Host are the same.

@@ -6,7 +6,7 @@ use super::{
     super::{
         Asked, Framing, HeadLimits, Version,
         encode::write_number,
-        field::{self, Known, Span},
+        field::{Known, Span},
         fields::ConnectionFields,
         refusal::BadResponse,
         reply::reason_phrase,
@@ -32,26 +32,15 @@ impl ResponseHead {
         if status == 101 || !(100..=599).contains(&status) {
             return Err(BadResponse::STATUS);
         }
-        if headers.len() > limits.fields_max {
-            return Err(BadResponse::HEAD_FIELDS);
-        }
         (self.version, self.status) = (Version::V2, status);
-        self.fields.begin(|line| {
-            write_number(line, u64::from(status));
-            line.push(b' ');
-            line.extend_from_slice(reason_phrase(status).as_bytes());
-        });
-        self.status_text = Span::at(0..self.fields.bytes.len());
-        for (name, value) in headers {
-            if !field::is_token(name.as_str().as_bytes()) {
-                return Err(BadResponse::FIELD_NAME);
-            }
-            self.fields
-                .push(name.as_str().as_bytes(), value.as_bytes(), Known::response_fate);
-            if self.fields.bytes.len() > limits.bytes_max {
-                return Err(BadResponse::HEAD_BYTES);
-            }
-        }
+        let status_text = &mut self.status_text;
+        self.fields
+            .take_h2(headers, limits, Known::response_fate, |line| {
+                write_number(line, u64::from(status));
+                line.push(b' ');
+                line.extend_from_slice(reason_phrase(status).as_bytes());
+                *status_text = Span::at(0..line.len());
+            })?;
         self.body = self.fields.body()?;
         self.connection = ConnectionFields::default();
         self.tainted = false;

@@ -12,10 +12,7 @@ use h2::{Error, Reason, client::SendRequest};
 
 use super::{End, Facts, H2, Head};
 use crate::{
-    http::{
-        Asked, BadResponse, Framing, HeadLimits, OutgoingRequest, RequestHead, ResponseHead, Scheme,
-        h2_request,
-    },
+    http::{Asked, BadResponse, HeadLimits, OutgoingRequest, RequestHead, ResponseHead, Scheme, h2_request},
     wire::Unanswered,
 };
 
@@ -30,12 +27,8 @@ impl H2 {
         let Head::Request(mut connection) = mem::replace(&mut self.head, Head::Done) else {
             return;
         };
-        let is_whole = matches!(outgoing.framing, Framing::None | Framing::Length(0));
-        let scheme = if self.facts.transport.is_secure() {
-            Scheme::Https
-        } else {
-            Scheme::Http
-        };
+        let is_whole = outgoing.framing.is_empty();
+        let scheme = Scheme::by(self.facts.transport.is_secure());
         let Some(message) = h2_request(request, outgoing, scheme) else {
             self.head = Head::Unsent(Unanswered::Bad(BadResponse::HTTP2));
             return;

@@ -45,11 +45,11 @@ struct Frames {
 }
 
 impl Meter {
-    /// Of a connection that begins at `now`. A client's begins with the preface, which is no frame.
+    /// Of a client's connection that begins at `now`, with the preface, which is no frame.
     #[must_use]
-    pub const fn new(now: Instant, of_client: bool) -> Self {
+    pub const fn new(now: Instant) -> Self {
         Self {
-            received: Frames::new(if of_client { PREFACE_BYTES } else { 0 }),
+            received: Frames::new(PREFACE_BYTES),
             sent: Frames::new(0),
             updates_due: UPDATES_FREE,
             points: 0,
@@ -236,7 +236,7 @@ mod tests {
 
     fn metered(frames: &[Vec<u8>]) -> (Meter, Instant) {
         let now = Instant::now();
-        let mut meter = Meter::new(now, true);
+        let mut meter = Meter::new(now);
         meter.received(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
         // Cut anywhere, it is the same.
         for byte in frames.concat() {
@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn a_reset_of_ours_counts_where_it_is_the_peers_fault() {
         let now = Instant::now();
-        let mut meter = Meter::new(now, false);
+        let mut meter = Meter::new(now);
         for code in [0, 1, 2, 5, 8] {
             meter.sent(&frame(RST_STREAM, 0, &[0, 0, 0, code]));
         }

@@ -18,18 +18,19 @@ pub struct Link {
     stream: RefCell<Stream>,
     heard: Cell<u64>,
     written: Cell<u64>,
-    meter: RefCell<Meter>,
+    /// None where nobody asks what the peer costs.
+    meter: Option<RefCell<Meter>>,
 }
 
 impl Link {
-    /// Over `stream`, with what was received and not taken; its glitches are counted by `meter`.
+    /// Over `stream`, with what was received and not taken; its glitches are counted by `meter`, if there is one.
     #[must_use]
-    pub const fn new(stream: Stream, meter: Meter) -> Self {
+    pub fn new(stream: Stream, meter: Option<Meter>) -> Self {
         Self {
             stream: RefCell::new(stream),
             heard: Cell::new(0),
             written: Cell::new(0),
-            meter: RefCell::new(meter),
+            meter: meter.map(RefCell::new),
         }
     }
 
@@ -45,8 +46,9 @@ impl Link {
     }
 
     /// Lends what counts its glitches.
-    pub fn with_meter<T>(&self, look: impl FnOnce(&mut Meter) -> T) -> T {
-        look(&mut self.meter.borrow_mut())
+    pub fn with_meter<T>(&self, look: impl FnOnce(&mut Meter) -> T) -> Option<T> {
+        let meter = self.meter.as_ref()?;
+        Some(look(&mut meter.borrow_mut()))
     }
 
     /// Bytes received.
@@ -72,7 +74,7 @@ impl Link {
         let received = ready!(stream.poll_fill(cx))?;
         let count = received.len().min(into.remaining());
         into.put_slice(&received[..count]);
-        self.meter.borrow_mut().received(&received[..count]);
+        self.with_meter(|meter| meter.received(&received[..count]));
         stream.consume(count);
         self.heard.set(self.heard.get() + count as u64);
         Poll::Ready(Ok(()))
@@ -85,12 +87,11 @@ impl Link {
             ready!(stream.poll_drained(cx, QUEUED_BYTES_MAX / 2))?;
         }
         let room = QUEUED_BYTES_MAX - stream.queued();
-        let mut meter = self.meter.borrow_mut();
         let mut count = 0;
         for slice in slices {
             let part = slice.len().min(room - count);
             stream.write(&slice[..part]);
-            meter.sent(&slice[..part]);
+            self.with_meter(|meter| meter.sent(&slice[..part]));
             count += part;
         }
         self.written.set(self.written.get() + count as u64);
