@@ -191,6 +191,8 @@ pub const POOL_IDLE_TIMEOUT: Millis = Millis::literal(30_000);
 pub const POOL_REQUESTS_MAX: u32 = 10_000;
 /// Most requests in flight that may be asked for.
 pub const POOL_REQUESTS_LIMIT: u64 = 1_000_000;
+/// Most methods of gRPC of one service that may be counted each by itself: each has some thirty series.
+pub const GRPC_METHODS_LIMIT: u64 = 1000;
 /// Failures without an answer in a row that eject an endpoint: Envoy's and Linkerd's five and seven.
 pub const OUTLIER_CONSECUTIVE_FAILURES: u32 = 5;
 /// Most failures in a row that may be asked for.

@@ -110,6 +110,9 @@ impl<'a> Exchange<'a> {
         client: &'a mut Client,
         heads: &'a mut Heads,
     ) -> Self {
+        if current.snapshot.listeners[client.listener.0].settings.grpc_web {
+            client.web = heads.request.take_grpc_web().map(Box::new);
+        }
         let account = Account::open(context, current, client, &mut heads.request);
         Self {
             context,

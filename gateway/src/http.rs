@@ -19,6 +19,7 @@ mod field;
 mod fields;
 mod forwarded;
 mod grpc;
+mod grpc_web;
 mod h2;
 mod method;
 mod refusal;
@@ -31,6 +32,7 @@ mod start_line;
 mod target;
 mod trailers;
 mod upgrade;
+mod websocket;
 
 use sluice_config::model::{ByteSize, Listener, PathPolicy};
 
@@ -45,6 +47,7 @@ pub use field::{Fate, Field, Known};
 pub use fields::Fields;
 pub use forwarded::{Forwarded, Scheme, is_trusted};
 pub use grpc::{grpc_message, grpc_status};
+pub use grpc_web::GrpcWeb;
 pub use h2::{h2_interim, h2_reply, h2_request, h2_response, h2_trailers};
 pub use method::Method;
 pub use refusal::{BadBody, BadRequest, BadResponse};
@@ -55,6 +58,7 @@ pub use response::{Asked, ResponseHead};
 pub use scan::Scan;
 pub use trailers::Trailers;
 pub use upgrade::switches_as_asked;
+pub use websocket::websocket_proof;
 
 /// How far a head has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,11 +2,12 @@
 //!
 //! Owns the counters, their allotment by names of the configuration ([`Registry`]) and the text of a scrape.
 //! Refuses locks and read-modify-write instructions on the request path, and labels taken from a client's
-//! bytes: every label is a name of the configuration or of a closed list of this program. The one exception are the
-//! addresses of peers that speak plaintext where TLS is wanted, of which there is a bounded number.
+//! bytes: every label is a name of the configuration or of a closed list of this program. The exceptions, each of a
+//! bounded number, are the addresses of peers that speak plaintext where TLS is wanted, and methods of gRPC.
 
 mod exposition;
 mod glitch;
+mod grpc;
 mod page;
 mod registry;
 mod series;
@@ -21,6 +22,7 @@ use std::{
 };
 
 pub use glitch::{Glitch, Glitches};
+pub use grpc::{GrpcMethods, MethodCounters};
 pub use registry::{ControlMetrics, Registry};
 pub use series::{
     CheckResult, EndpointMetrics, ListenerMetrics, PassthroughCounters, PlaintextPeers, PolicyCounters,

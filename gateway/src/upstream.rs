@@ -5,6 +5,7 @@
 
 mod endpoint;
 mod lease;
+mod methods;
 mod multiplexed;
 
 use std::{
@@ -16,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sluice_config::defaults;
+use sluice_config::{defaults, model::GrpcStatus};
 use sluice_io::SocketOptions;
 use sluice_routing::{
     balance::Balancer,
@@ -28,6 +29,8 @@ use sluice_tls::ClientContext;
 
 pub use endpoint::Endpoint;
 pub use lease::Lease;
+
+use methods::Methods;
 
 use crate::{
     metrics::{PerWorker, ServiceMetrics},
@@ -45,6 +48,7 @@ pub struct Service {
     tls: Option<Arc<ClientContext>>,
     counters: PerWorker<ServiceMetrics>,
     worker: usize,
+    methods: Methods,
     endpoints: Vec<Rc<Endpoint>>,
     balancer: RefCell<Balancer>,
     health: RefCell<EndpointSet>,
@@ -137,6 +141,10 @@ impl Service {
             tls,
             counters: compiled.metrics.clone(),
             worker,
+            methods: Methods::new(
+                compiled.grpc_methods.clone(),
+                compiled.settings.grpc_method_metrics,
+            ),
             endpoints,
             health: RefCell::new(EndpointSet::new(compiled.settings.outlier, health)),
             balancer: RefCell::new(Balancer::new(compiled.settings.balance, &weights)),
@@ -148,6 +156,14 @@ impl Service {
     #[must_use]
     pub fn metrics(&self) -> &ServiceMetrics {
         self.counters.of(self.worker)
+    }
+
+    /// Counts a call of gRPC by its method, which is `known` to be one where an endpoint has answered for it.
+    pub fn count_call(&self, path: &str, known: bool, status: GrpcStatus, duration: Duration) {
+        let workers = self.counters.iter().count();
+        if let Some(counters) = self.methods.of(path, known, workers) {
+            counters.of(self.worker).count(status, duration);
+        }
     }
 
     /// A place among its requests in flight, or none when `pool.requestsMax` is reached.

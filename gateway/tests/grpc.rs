@@ -25,7 +25,8 @@ fn calls_of_all_kinds_go_through() {
         return;
     };
     on_both_drivers(|driver| {
-        let config = Config::new().service_with("echo", &[server.address()], "protocol: h2").routes(
+        let options = "protocol: h2\ngrpcMethodMetrics: 5";
+        let config = Config::new().service_with("echo", &[server.address()], options).routes(
             "\n- name: echo\n  rules:\n  - matches: [{ grpc: { service: test.Echo } }]\n    backends: [{ service: echo \
              }]\n- name: secret\n  rules:\n  - matches: [{ grpc: { method: Method, service: secret.Service } }]\n    \
              backends: [{ service: echo }]\n",
@@ -62,6 +63,25 @@ fn calls_of_all_kinds_go_through() {
             (Some("HTTP/2"), Some(9))
         );
         assert_eq!(gateway.logged("/secret.Service/Method")["reason"], "denied:no");
+        let metrics = gateway.metrics();
+        let calls = |service, method, status| {
+            let labels = [
+                ("grpc_service", service),
+                ("grpc_method", method),
+                ("grpc_status", status),
+            ];
+            metrics.sum("sluice_grpc_requests_total", &labels)
+        };
+        assert_eq!(calls("test.Echo", "Unary", "0"), 2.0);
+        assert_eq!(calls("test.Echo", "Fail", "9"), 1.0);
+        // The sixth method there is, and one that the server does not know.
+        assert_eq!(calls("other", "other", "15"), 1.0);
+        assert_eq!(calls("other", "other", "12"), 1.0);
+        let named = [("service", "echo"), ("grpc_method", "Unary")];
+        assert_eq!(
+            metrics.sum("sluice_grpc_request_duration_seconds_count", &named),
+            2.0
+        );
     });
 }
 

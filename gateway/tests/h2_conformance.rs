@@ -49,6 +49,13 @@ fn the_preface_is_answered_by_settings_and_another_one_by_the_end() {
         }
         assert!(slow.send(settings(&[])));
         assert_eq!(slow.frame().map(|first| first.kind), Ok(kind::SETTINGS));
+        for first in [get(1, "/"), ping(PING), frame(kind::SETTINGS, flag::ACK, 0, [])] {
+            let mut rash = Peer::silent(gateway.address());
+            assert!(rash.send([PREFACE, &first, &settings(&[])].concat()));
+            let ended = rash.wait(|frame| frame.kind == kind::GOAWAY);
+            let goodbye = ended.expect("it is told why");
+            assert_eq!(goodbye.payload[4..8], code::PROTOCOL_ERROR.to_be_bytes());
+        }
         for wrong in [
             "PRI * HTTP/2.0\r\n\r\nSM\r\n\r ",
             "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n",

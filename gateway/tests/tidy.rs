@@ -77,7 +77,7 @@ const OWNED: [(&str, &[&str]); 4] = [
             "hickory-resolver",
             "notify",
             "prometheus-client",
-            "anyhow",
+            "base64",
             "mimalloc",
             "rcgen",
         ],

@@ -12,6 +12,7 @@ mod certificate;
 mod client;
 mod client_hello;
 pub mod control;
+mod digest;
 mod failure;
 pub mod material;
 mod peer;
@@ -23,6 +24,7 @@ mod verifier;
 
 pub use client::{ClientContext, ClientSettings, Expected};
 pub use client_hello::{BadHello, ClientHello, HelloReader};
+pub use digest::sha1;
 pub use failure::{Failure, Reason};
 pub use peer::Peer;
 pub use server::{Clients, ServerContext, ServerSettings, WrongSettings};

@@ -45,6 +45,7 @@ impl Checker<'_> {
             connections: limits.connections,
             trusted_proxies: trusted_proxies?,
             proxy_protocol: proxy_protocol?,
+            grpc_web: spec.grpc_web.read_or(false, |flag| flag.0)?,
             path: spec.path.nested(path_policy)?,
             head_bytes_max: limits.head_bytes,
             head_fields_max: limits.head_fields,

@@ -66,6 +66,7 @@ impl Checker<'_> {
         let unless_read = |at: Option<NodeId>| at.filter(|_| !reads_header);
         let mut fields = vec![
             ("trustedProxies", unless_read(spec.trusted_proxies.node())),
+            ("grpcWeb", spec.grpc_web.node()),
             ("path", spec.path.node()),
         ];
         fields.extend(limits.into_iter().flat_map(|limits| {

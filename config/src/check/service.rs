@@ -45,6 +45,7 @@ impl Checker<'_> {
             proxy_protocol: spec
                 .proxy_protocol
                 .read_or(None, |version| Some((*version).into()))?,
+            grpc_method_metrics: spec.grpc_method_metrics.number_or(0)?,
             balance: spec
                 .balance
                 .read_or(Balance::LeastRequest, |balance| (*balance).into())?,

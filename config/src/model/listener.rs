@@ -31,6 +31,9 @@ pub struct Listener {
     /// Whether connections of trusted proxies begin with a PROXY header.
     #[serde(default)]
     pub proxy_protocol: bool,
+    /// Whether calls of gRPC-Web are taken for calls of gRPC.
+    #[serde(default)]
+    pub grpc_web: bool,
     /// What the path may hold.
     pub path: PathPolicy,
     /// Largest request head, in bytes, request line and fields with their line ends.

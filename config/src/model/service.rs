@@ -24,6 +24,9 @@ pub struct Service {
     /// What tells them, first on each connection, who the client is; `None` nothing.
     #[serde(default)]
     pub proxy_protocol: Option<ProxyProtocol>,
+    /// Most methods of gRPC that are counted each by itself; with 0 none is.
+    #[serde(default)]
+    pub grpc_method_metrics: u16,
     /// How one is picked.
     pub balance: Balance,
     /// Bound on connecting.

@@ -49,6 +49,10 @@ pub(crate) struct Listener {
     #[serde(default)]
     #[schemars(extend("default" = false))]
     pub(crate) proxy_protocol: Slot<Flag>,
+    /// Whether calls of gRPC-Web, which browsers make, are taken for calls of gRPC, and answered as they came.
+    #[serde(default)]
+    #[schemars(extend("default" = false))]
+    pub(crate) grpc_web: Slot<Flag>,
     /// What a path may hold.
     #[serde(default)]
     pub(crate) path: Slot<PathPolicy>,

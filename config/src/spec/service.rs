@@ -6,9 +6,9 @@ use serde::Deserialize;
 use super::{Health, List, OrNone, ServiceTls, Slot, Written, scalar::Int};
 use crate::{
     defaults::{
-        CONNECT_TIMEOUT, OUTLIER_CONSECUTIVE_FAILURES, OUTLIER_CONSECUTIVE_FAILURES_MAX, OUTLIER_EJECTION,
-        OUTLIER_PERCENT_MAX, POOL_IDLE_LIMIT, POOL_IDLE_MAX, POOL_IDLE_TIMEOUT, POOL_REQUESTS_LIMIT,
-        POOL_REQUESTS_MAX,
+        CONNECT_TIMEOUT, GRPC_METHODS_LIMIT, OUTLIER_CONSECUTIVE_FAILURES, OUTLIER_CONSECUTIVE_FAILURES_MAX,
+        OUTLIER_EJECTION, OUTLIER_PERCENT_MAX, POOL_IDLE_LIMIT, POOL_IDLE_MAX, POOL_IDLE_TIMEOUT,
+        POOL_REQUESTS_LIMIT, POOL_REQUESTS_MAX,
     },
     model::{self, Address, Millis, Name, Weight},
 };
@@ -36,6 +36,11 @@ pub(crate) struct Service {
     /// endpoint who the client is. Such a connection belongs to its client, and is not kept for a request of another.
     #[serde(default)]
     pub(crate) proxy_protocol: Slot<ProxyProtocol>,
+    /// How many methods of gRPC are counted each by itself: the first that the endpoints know. Those after them are counted
+    /// together.
+    #[serde(default)]
+    #[schemars(extend("default" = 0))]
+    pub(crate) grpc_method_metrics: Slot<Int<0, GRPC_METHODS_LIMIT>>,
     /// How an endpoint is picked.
     #[serde(default)]
     #[schemars(extend("default" = "leastRequest"))]

@@ -137,7 +137,15 @@ impl Session {
     /// or it takes too long.
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Error>> {
         loop {
-            match self.connection.poll_accept(cx) {
+            let accepted = self.connection.poll_accept(cx);
+            let before = self.verdict;
+            let verdict = self.judge();
+            if verdict >= Verdict::Close && before < Verdict::Close {
+                self.close(verdict);
+                // What it asked for last is not served.
+                continue;
+            }
+            match accepted {
                 Poll::Ready(Some(Ok((request, answer)))) => {
                     self.rests_until = None;
                     let stream = serve_stream(Rc::clone(&self.shared), request, answer);
@@ -147,13 +155,6 @@ impl Session {
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
                 Poll::Ready(None) => return Poll::Ready(Ok(())),
                 Poll::Pending => {}
-            }
-            let before = self.verdict;
-            let verdict = self.judge();
-            if verdict == Verdict::Close && before < Verdict::Close {
-                self.listener(|listener, worker| listener.metrics.of(worker).h2_ended.inc());
-                self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-                continue;
             }
             let late = self.poll_late(cx).is_ready();
             let ends = late || verdict >= Verdict::GoAway || self.drain.poll_begun(cx).is_ready();
@@ -166,6 +167,17 @@ impl Session {
             self.rests_until = None;
             self.connection.graceful_shutdown();
         }
+    }
+
+    /// Ends the connection with all its streams.
+    fn close(&mut self, verdict: Verdict) {
+        let reason = if verdict == Verdict::Invalid {
+            Reason::PROTOCOL_ERROR
+        } else {
+            self.listener(|listener, worker| listener.metrics.of(worker).h2_ended.inc());
+            Reason::ENHANCE_YOUR_CALM
+        };
+        self.connection.abrupt_shutdown(reason);
     }
 
     /// Counts its glitches, and says what follows from them.
@@ -187,7 +199,11 @@ impl Session {
         if verdict > self.verdict {
             self.verdict = verdict;
             let peer = self.shared.peer;
-            tracing::info!(%peer, ?verdict, "a client of HTTP/2 makes more work than requests");
+            if verdict == Verdict::Invalid {
+                tracing::debug!(%peer, "a client began HTTP/2 without its settings");
+            } else {
+                tracing::info!(%peer, ?verdict, "a client of HTTP/2 makes more work than requests");
+            }
         }
         verdict
     }

@@ -12,10 +12,12 @@ use sluice_routing::authorize::Decision;
 use super::{Client, Context, Current};
 use crate::{
     access_log::{self, Entry, Noted, Reason},
+    answer,
     error::Failure,
     http::{Forwarded, Known, RequestHead, RequestId, Scheme, Version},
     metrics::{PerWorker, RequestCounters, RetryOutcome},
     snapshot::{Backend, Listener, Rule, Served, Snapshot},
+    upstream::Service,
 };
 
 /// The notes of one request.
@@ -37,7 +39,7 @@ pub(super) struct Account<'a> {
     served: Option<&'a PerWorker<RequestCounters>>,
     listener_id: ListenerId,
     rule: Option<&'a Rule>,
-    service: Option<&'a str>,
+    service: Option<&'a Service>,
     failure: Option<Failure>,
     /// For the log only.
     noted: Vec<Noted<'a>>,
@@ -113,7 +115,7 @@ impl<'a> Account<'a> {
 
     /// A share of the rule's split took it.
     pub(super) fn shared(&mut self, current: &'a Current, share: &'a Backend) {
-        self.service = Some(current.services[share.service.0].name.as_str());
+        self.service = Some(&current.services[share.service.0]);
         self.served_by(&share.served);
     }
 
@@ -165,6 +167,7 @@ impl<'a> Account<'a> {
     /// Closes at the end of the response.
     pub(super) fn close(mut self, context: &Context, client: &Client, request: &RequestHead) {
         self.count(context);
+        self.count_call(context, request);
         let (received, sent) = client.wire.bytes();
         let metrics = self.listener().metrics.of(context.worker);
         let (received, sent) = (received - self.bytes_before.0, sent - self.bytes_before.1);
@@ -173,6 +176,25 @@ impl<'a> Account<'a> {
         if let Some(log) = context.log.borrow_mut().as_mut() {
             log.write(&self.entry(context, client, request, (received, sent)));
         }
+    }
+
+    /// Counts a call of gRPC that was for a service.
+    fn count_call(&self, context: &Context, request: &RequestHead) {
+        let Some(service) = self.service.filter(|_| request.is_grpc()) else {
+            return;
+        };
+        // One that nobody answered to its end ends by what stopped it.
+        let failed = self
+            .failure
+            .map(|failure| answer::to(failure).map(|answer| answer.grpc));
+        let status = self
+            .grpc_status
+            .or_else(|| failed.map(|status| status.unwrap_or(GrpcStatus::CANCELLED)))
+            .unwrap_or(GrpcStatus::UNKNOWN);
+        // Anybody can send a name; that it is one is said by a backend.
+        let known = self.answered_at.is_some() && status != GrpcStatus::UNIMPLEMENTED;
+        let duration = context.io.now().saturating_duration_since(self.started);
+        service.count_call(request.path(), known, status, duration);
     }
 
     fn entry<'e>(
@@ -193,7 +215,7 @@ impl<'a> Account<'a> {
             listener: self.listener().settings.name.as_str(),
             route: self.rule.map(|rule| rule.route.as_str()),
             rule: self.rule.map(|rule| rule.name.as_str()),
-            service: self.service,
+            service: self.service.map(|service| service.name.as_str()),
             endpoint: self.endpoint,
             sni: transport.server_name(),
             protocol: match request.version() {

@@ -16,7 +16,7 @@ use sluice_tls::Peer;
 
 use crate::{
     error::Failure,
-    http::{ClientCertificate, Framing, RequestHead},
+    http::{ClientCertificate, Framing, GrpcWeb, RequestHead},
     wire::{Wire, proxy_protocol::Ends},
 };
 
@@ -42,6 +42,8 @@ pub struct Client {
     pub continued: bool,
     /// Largest body of this request; `None` has no bound.
     pub body_bytes_max: Option<u64>,
+    /// The request came as one of gRPC-Web.
+    pub web: Option<Box<GrpcWeb>>,
     /// Bytes received and sent before this request.
     pub bytes_before: (u64, u64),
     /// It closed its sending side in the middle of this request, and until when that counts as half-closed.
@@ -63,6 +65,7 @@ impl Client {
             lingers: false,
             continued: false,
             body_bytes_max: None,
+            web: None,
             bytes_before: (0, 0),
             half_closed_until: None,
         }
@@ -75,6 +78,7 @@ impl Client {
         self.answered = false;
         self.continued = false;
         self.body_bytes_max = None;
+        self.web = None;
         self.half_closed_until = None;
         self.bytes_before = self.wire.bytes();
     }

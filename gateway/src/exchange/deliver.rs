@@ -3,18 +3,17 @@
 use std::{
     future::poll_fn,
     task::{Poll, ready},
-    time::Instant,
 };
 
 use sluice_config::defaults;
 
-use super::{Elapsed, Exchange, Next, Retries, Stall, Upload, earlier};
+use super::{Client, Elapsed, Exchange, Next, Retries, Stall, Upload, earlier};
 use crate::{
     error::Failure,
     http::{BadResponse, Connection, Framing, OutgoingResponse, Version, grpc_status},
     snapshot::Backend,
     upstream::{Lease, Service},
-    wire::pass::{self, Broken},
+    wire::pass::{self, Broken, Part},
 };
 
 impl Exchange<'_> {
@@ -59,11 +58,16 @@ impl Exchange<'_> {
             // Boxed, as few requests become one: every connection would hold room for it.
             return Ok(Box::pin(self.tunnel(share, lease)).await);
         }
-        let framing = self
-            .heads
-            .response
-            .framing()
-            .towards(self.heads.request.version());
+        let coming = self.heads.response.framing();
+        let web = self.client.web.as_deref();
+        let is_changed = web.is_some_and(|web| self.heads.response.answer_grpc_web(web));
+        let going = if is_changed && !coming.is_empty() {
+            // Trailers come to be a part of it.
+            Framing::Chunked
+        } else {
+            coming
+        };
+        let framing = going.towards(self.heads.request.version());
         let keep = self.may_keep_alive(framing, status, &retries.upload);
         self.write_head(
             share,
@@ -74,9 +78,8 @@ impl Exchange<'_> {
                 Connection::Close
             },
         );
-        lease.wire.expect_body(self.heads.response.framing());
-        self.relay(&mut lease, &mut retries.upload, retries.deadline)
-            .await?;
+        lease.wire.expect_body(coming);
+        self.relay(&mut lease, retries, is_changed).await?;
         if self.account.grpc_status.is_none() && retries.is_grpc() {
             let trailers = lease.wire.trailers();
             let status = trailers.iter().find(|(name, _)| *name == b"grpc-status");
@@ -122,9 +125,11 @@ impl Exchange<'_> {
     async fn relay(
         &mut self,
         lease: &mut Lease,
-        upload: &mut Upload,
-        deadline: Option<Instant>,
+        retries: &mut Retries<'_>,
+        is_changed: bool,
     ) -> Result<(), Failure> {
+        let Retries { upload, deadline, .. } = retries;
+        let deadline = *deadline;
         let io = &self.context.io;
         let buffer = self.buffer_bytes();
         let mut stall = Stall::new(io.now(), self.settings().body_idle_timeout.duration());
@@ -133,9 +138,21 @@ impl Exchange<'_> {
             if let Poll::Ready(Err(failure)) = upload.poll(client, &mut lease.wire, buffer, cx) {
                 return Poll::Ready(Err(failure));
             }
-            if let Poll::Ready(passed) =
-                pass::poll_body(&mut lease.wire, &mut client.wire, buffer, true, |_| {}, cx)
-            {
+            let Client { wire, web, .. } = &mut *client;
+            let passed = match web.as_deref_mut().filter(|_| is_changed) {
+                None => pass::poll_body(&mut lease.wire, wire, buffer, true, |_| {}, cx),
+                Some(web) => {
+                    let change = |part: Part<'_>, out: &mut Vec<u8>| {
+                        match part {
+                            Part::Piece(piece) => web.write(piece, out),
+                            Part::End(trailers) => web.end(trailers, out),
+                        }
+                        Ok(())
+                    };
+                    pass::poll_changed_body(&mut lease.wire, wire, buffer, change, |_| {}, cx)
+                }
+            };
+            if let Poll::Ready(passed) = passed {
                 return Poll::Ready(match passed {
                     Ok(_) => Ok(()),
                     Err(Broken::Source(error)) => Err(error.of_backend()),

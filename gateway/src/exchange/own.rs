@@ -66,8 +66,12 @@ impl Exchange<'_> {
     /// The end of a call of gRPC, without a message before it: its status stands where trailers would be, in the head.
     async fn grpc_failure(&mut self, answer: &Answer) -> Next {
         let (status, message) = (answer.grpc.0.to_string(), grpc_message(answer.text));
+        let content_type = match &self.client.web {
+            None => "application/grpc",
+            Some(web) => web.content_type(),
+        };
         let fields = [
-            ("content-type", "application/grpc"),
+            ("content-type", content_type),
             ("grpc-status", status.as_str()),
             ("grpc-message", message.as_str()),
         ];

@@ -8,7 +8,7 @@ use crate::{
     http::Trailers,
     wire::{
         Wire,
-        pass::{self, Broken, Piece},
+        pass::{self, Broken, Part, Piece},
     },
 };
 
@@ -77,14 +77,18 @@ impl Upload {
         }
         // What is kept has to be seen.
         let unseen = self.lost;
-        let passed = pass::poll_body(
-            &mut client.wire,
-            backend,
-            buffer,
-            unseen,
-            |piece| self.note(piece),
-            cx,
-        );
+        let tap = |piece: Piece<'_>| self.note(piece);
+        let Client { wire, web, .. } = client;
+        let passed = match web.as_deref_mut().filter(|web| web.is_text()) {
+            None => pass::poll_body(wire, backend, buffer, unseen, tap, cx),
+            Some(web) => {
+                let change = |part: Part<'_>, out: &mut Vec<u8>| match part {
+                    Part::Piece(piece) => web.read(piece, out),
+                    Part::End(_) => web.finish(),
+                };
+                pass::poll_changed_body(wire, backend, buffer, change, tap, cx)
+            }
+        };
         if client.body_bytes_max.is_some_and(|most| self.bytes > most) {
             return Poll::Ready(Err(Failure::BodyTooLarge));
         }

@@ -60,16 +60,20 @@ impl Fields {
         self.values(known).next()
     }
 
+    /// The values of `name` in any case that were not dropped, in the order they came.
+    pub fn named(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.list
+            .iter()
+            .filter(move |field| field.name.len() == name.len() && field.fate != Fate::Dropped)
+            .filter(move |field| self.at(field.name).eq_ignore_ascii_case(name.as_bytes()))
+            .map(|field| self.at(field.value))
+    }
+
     /// The value of `name` in any case: several are joined by `, `, cookies by `; `. Dropped fields are not
     /// there.
     #[must_use]
     pub fn joined(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        let mut values = self
-            .list
-            .iter()
-            .filter(|field| field.name.len() == name.len() && field.fate != Fate::Dropped)
-            .filter(|field| self.at(field.name).eq_ignore_ascii_case(name.as_bytes()))
-            .map(|field| self.at(field.value));
+        let mut values = self.named(name);
         let first = values.next()?;
         let Some(second) = values.next() else {
             return Some(Cow::Borrowed(first));
@@ -148,6 +152,17 @@ impl Fields {
             known,
             fate: fate(known),
         });
+    }
+
+    /// Puts one field in the place of all of its name.
+    pub(super) fn replace(&mut self, name: &str, value: &[u8], fate: impl Fn(Known) -> Fate) {
+        let Self { bytes, list, .. } = self;
+        for field in list.iter_mut() {
+            if bytes[field.name.range()].eq_ignore_ascii_case(name.as_bytes()) {
+                field.fate = Fate::Dropped;
+            }
+        }
+        self.push(name.as_bytes(), value, fate);
     }
 
     /// Takes the fields of HTTP/2 that its library has read, in place of what was there, behind a start line to which no
@@ -240,6 +255,15 @@ impl Fields {
 }
 
 impl ConnectionFields {
+    /// Of a message that asks for another protocol, or begins it.
+    pub(super) const fn switch() -> Self {
+        Self {
+            close: false,
+            keep_alive: false,
+            upgrade: true,
+        }
+    }
+
     /// Whether `option` is one of the three that name no field to remove.
     fn takes(&mut self, option: &[u8]) -> bool {
         let is = |name: &[u8]| option.eq_ignore_ascii_case(name);

@@ -2,6 +2,7 @@
 //! library takes them.
 
 use bytes::Bytes;
+use h2::ext::Protocol;
 use hyper::http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, uri,
 };
@@ -12,6 +13,7 @@ use super::{
     Trailers,
     encode::{write_field, write_interim_fields, write_length, write_request_fields, write_response_fields},
     reply::write_reply_fields,
+    websocket,
 };
 
 /// The request for a backend that is reached by `scheme`. `None` if HTTP/2 has no way to say it.
@@ -45,6 +47,14 @@ pub fn h2_request(
     *message.method_mut() = Method::from_bytes(request.method().as_bytes()).ok()?;
     *message.uri_mut() = Uri::from_parts(parts).ok()?;
     *message.headers_mut() = map(text);
+    if outgoing.upgrade && request.websocket_key().is_some() {
+        // RFC 8441 5.
+        *message.method_mut() = Method::CONNECT;
+        message
+            .extensions_mut()
+            .insert(Protocol::from_static("websocket"));
+        message.headers_mut().remove(websocket::KEY);
+    }
     Some(message)
 }
 

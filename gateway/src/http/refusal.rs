@@ -122,6 +122,7 @@ rules! {
     CONNECTION = "connection": "Malformed or too many Connection options.";
     HTTP2 = "http2": "What breaks a rule of HTTP/2 (RFC 9113).";
     SWITCH_REFUSED = "switch_refused": "A success in place of a 101, for a client of HTTP/2 that asked for a tunnel.";
+    NO_TUNNELS = "no_tunnels": "A WebSocket was asked for, and the backend's HTTP/2 knows no CONNECT for it (RFC 8441 3).";
     SWITCH_NOT_ASKED = "switch_not_asked": "101 without an Upgrade in the request, or to another protocol.";
 }
 
@@ -133,6 +134,7 @@ rules! {
     TRAILER = "trailer": "A malformed trailer field.";
     TRAILER_SIZE = "trailer_size": "A trailer section larger than the limits.";
     HTTP2 = "http2": "A body that breaks a rule of HTTP/2, such as one of another length than was announced (RFC 9113 8.1.1).";
+    GRPC_WEB = "grpc_web": "A body of gRPC-Web that is to be base64 and is not.";
     CUT_SHORT = "cut_short": "The connection ended before the body.";
 }
 

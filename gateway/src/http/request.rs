@@ -237,6 +237,16 @@ impl RequestHead {
         }
     }
 
+    /// Makes it a call of gRPC with this content type, whose body may be of another length than was announced.
+    pub(super) fn set_grpc(&mut self, content_type: &[u8], is_changed: bool) {
+        self.fields
+            .replace("content-type", content_type, Known::request_fate);
+        self.fields.replace("te", b"trailers", Known::request_fate);
+        if is_changed && !self.framing.is_empty() {
+            self.framing = Framing::Chunked;
+        }
+    }
+
     /// Reads a head that is there to its end and breaks no rule; gives its length. Otherwise nothing is known.
     fn read_whole(&mut self, input: &[u8], limits: &RequestLimits) -> Option<usize> {
         let input = &input[..input.len().min(limits.head.bytes_max)];

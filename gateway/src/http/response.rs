@@ -147,6 +147,11 @@ impl ResponseHead {
         self.fields.joined(name)
     }
 
+    /// Gives it another content type.
+    pub(super) fn set_content_type(&mut self, value: &[u8]) {
+        self.fields.replace("content-type", value, Known::response_fate);
+    }
+
     /// `404 Not Found`, as received.
     pub(super) fn status_text(&self) -> &[u8] {
         self.fields.at(self.status_text)

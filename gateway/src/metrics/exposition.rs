@@ -2,6 +2,7 @@
 //!
 //! Owns names, help and labels of the metrics. Refuses to keep anything: it sums over the workers as it writes.
 
+mod grpc;
 mod passthrough;
 mod proxy_protocol;
 mod tls;
@@ -13,7 +14,7 @@ use sluice_routing::authorize::Decision;
 
 use super::{
     Counter, Gauge, Glitch,
-    page::{Page, by_name, levels, sum},
+    page::{Page, by_name, levels, spreads, sum},
     registry::{Shared, Table, Tables},
     series::{CheckResult, EndpointMetrics, ListenerMetrics, RetryOutcome, ServiceMetrics, WorkerMetrics},
 };
@@ -37,6 +38,7 @@ impl Collector for Exposition {
         proxy_protocol::proxy_headers(&mut page, &tables.listeners)?;
         tls::tls(&mut page, &tables, &self.0.control)?;
         services(&mut page, &tables.services)?;
+        grpc::methods(&mut page, &tables.grpc_methods)?;
         endpoints(&mut page, &tables.endpoints)?;
         decisions(&mut page, &tables)?;
         workers(&mut page, &self.0)?;
@@ -77,9 +79,7 @@ fn listeners(
     page.histograms(
         "sluice_request_duration_seconds",
         "From the end of a request's head to the end of its response.",
-        "listener",
-        table,
-        |metrics| &metrics.request_duration,
+        spreads(table, "listener", |metrics| &metrics.request_duration),
     )?;
     page.counters(
         "sluice_connections_total",
@@ -143,9 +143,7 @@ fn services(page: &mut Page<'_>, table: &Table<1, ServiceMetrics>) -> fmt::Resul
     page.histograms(
         "sluice_upstream_duration_seconds",
         "From the pick of an endpoint to the end of its response's head, for each try.",
-        "service",
-        table,
-        |metrics| &metrics.upstream_duration,
+        spreads(table, "service", |metrics| &metrics.upstream_duration),
     )?;
     page.counters(
         "sluice_upstream_connects_total",

@@ -62,38 +62,60 @@ impl Page<'_> {
         Ok(())
     }
 
-    pub(super) fn histograms<T: Default>(
+    pub(super) fn histograms<'l>(
         &mut self,
         name: &str,
         help: &str,
-        label: &'static str,
-        table: &Table<1, T>,
-        pick: fn(&T) -> &Histogram,
+        rows: impl IntoIterator<Item = (Labels<'l>, Spread)>,
     ) -> fmt::Result {
-        let mut rows = table.iter().peekable();
+        let mut rows = rows.into_iter().peekable();
         if rows.peek().is_none() {
             return Ok(());
         }
         let mut family = self
             .0
             .encode_descriptor(name, help, None, MetricType::Histogram)?;
-        for ([value], series) in rows {
-            let buckets: Vec<(f64, u64)> = (0..=BUCKET_MICROSECONDS.len())
-                .map(|index| {
-                    (
-                        bound_seconds(index),
-                        sum(series, |metrics| &pick(metrics).buckets[index]),
-                    )
-                })
-                .collect();
+        for (labels, Spread { buckets, nanoseconds }) in rows {
             let count = buckets.iter().map(|(_, count)| count).sum();
-            let nanoseconds: u64 = sum(series, |metrics| &pick(metrics).sum_nanoseconds);
-            family
-                .encode_family(&[(label, value.as_str())])?
-                .encode_histogram::<NoLabelSet>(seconds(nanoseconds), count, &buckets, None)?;
+            family.encode_family(&labels)?.encode_histogram::<NoLabelSet>(
+                seconds(nanoseconds),
+                count,
+                &buckets,
+                None,
+            )?;
         }
         Ok(())
     }
+}
+
+/// A histogram, summed over the workers.
+pub(super) struct Spread {
+    /// Upper bounds in seconds, and how many were above the bound before.
+    buckets: Vec<(f64, u64)>,
+    nanoseconds: u64,
+}
+
+impl Spread {
+    pub(super) fn of<T>(series: &PerWorker<T>, pick: impl Fn(&T) -> &Histogram) -> Self {
+        let count = |index: usize| sum(series, |metrics| &pick(metrics).buckets[index]);
+        Self {
+            buckets: (0..=BUCKET_MICROSECONDS.len())
+                .map(|index| (bound_seconds(index), count(index)))
+                .collect(),
+            nanoseconds: sum(series, |metrics| &pick(metrics).sum_nanoseconds),
+        }
+    }
+}
+
+/// Histograms of a table whose only label is a name.
+pub(super) fn spreads<'t, T: Default>(
+    table: &'t Table<1, T>,
+    label: &'static str,
+    pick: fn(&T) -> &Histogram,
+) -> impl Iterator<Item = (Labels<'t>, Spread)> {
+    table
+        .iter()
+        .map(move |([name], series)| (vec![(label, name.as_str())], Spread::of(series, pick)))
 }
 
 /// Rows of a table whose only label is a name.

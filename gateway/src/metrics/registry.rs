@@ -9,8 +9,9 @@ use std::{
 };
 
 use super::{
-    Counter, EndpointMetrics, Gauge, ListenerMetrics, PassthroughCounters, PerWorker, PlaintextPeers,
-    PolicyCounters, RequestCounters, RetryCounters, ServiceMetrics, WorkerMetrics, exposition::Exposition,
+    Counter, EndpointMetrics, Gauge, GrpcMethods, ListenerMetrics, PassthroughCounters, PerWorker,
+    PlaintextPeers, PolicyCounters, RequestCounters, RetryCounters, ServiceMetrics, WorkerMetrics,
+    exposition::Exposition,
 };
 use sluice_config::defaults::operations::SERIES_RELOADS_KEPT;
 
@@ -101,6 +102,13 @@ impl Registry {
         self.tables(|tables, _| tables.endpoints.get_or_create([service], 1))
     }
 
+    /// Methods of gRPC of one service.
+    #[must_use]
+    pub fn grpc_methods(&self, service: &str) -> PerWorker<GrpcMethods> {
+        // All workers share it.
+        self.tables(|tables, _| tables.grpc_methods.get_or_create([service], 1))
+    }
+
     /// Sets the number of endpoints of every service to 0: those that there are, are counted anew.
     pub fn forget_endpoints(&self) {
         for (_, series) in self.shared.lock().endpoints.iter() {
@@ -155,6 +163,7 @@ impl Registry {
         tables.plaintext_peers.retain_recent();
         tables.certificates.retain_recent();
         tables.services.retain_recent();
+        tables.grpc_methods.retain_recent();
         tables.endpoints.retain_recent();
         tables.split_picks.retain_recent();
         tables.retries.retain_recent();
@@ -239,6 +248,7 @@ pub(super) struct Tables {
     pub(super) plaintext_peers: Table<1, PlaintextPeers>,
     pub(super) certificates: Table<2, Gauge>,
     pub(super) services: Table<1, ServiceMetrics>,
+    pub(super) grpc_methods: Table<1, GrpcMethods>,
     pub(super) endpoints: Table<1, EndpointMetrics>,
     pub(super) split_picks: Table<3, Counter>,
     pub(super) retries: Table<1, RetryCounters>,

@@ -10,7 +10,7 @@ use sluice_routing::authorize::Policies;
 use sluice_tls::ClientContext;
 
 use super::{Resolved, Transports};
-use crate::metrics::{PerWorker, Registry, ServiceMetrics};
+use crate::metrics::{GrpcMethods, PerWorker, Registry, ServiceMetrics};
 
 /// One service.
 pub struct Service {
@@ -24,6 +24,8 @@ pub struct Service {
     pub policies: Policies,
     /// Its counters.
     pub metrics: PerWorker<ServiceMetrics>,
+    /// Those of its methods of gRPC, in all workers.
+    pub grpc_methods: PerWorker<GrpcMethods>,
 }
 
 /// One address of a service.
@@ -73,6 +75,7 @@ impl Service {
             endpoints,
             policies: Policies::compile(model, |target| target.services.contains(&id)),
             metrics,
+            grpc_methods: registry.grpc_methods(name),
             settings: settings.clone(),
         }
     }

@@ -38,6 +38,7 @@ pub(super) struct Multiplexed {
 struct Connection {
     handle: RefCell<client::SendRequest<Bytes>>,
     facts: Rc<Facts>,
+    link: Rc<Link>,
     streams: Cell<u32>,
     /// Since when it has had no stream.
     idle_since: Cell<Instant>,
@@ -102,14 +103,17 @@ impl Opening<'_> {
             .handshake(Socket::new(Rc::clone(&link)))
             .await
             .map_err(io::Error::other)?;
-        let keep_alive = driven.ping_pong().map(|ping| KeepAlive::new(io, ping, link));
+        let keep_alive = driven
+            .ping_pong()
+            .map(|ping| KeepAlive::new(io, ping, Rc::clone(&link)));
         let connection = Rc::new(Connection {
             handle: RefCell::new(handle),
             facts,
+            link: Rc::clone(&link),
             streams: Cell::new(0),
             idle_since: Cell::new(io.now()),
         });
-        io.spawn(drive(io.clone(), driven, keep_alive));
+        io.spawn(drive(io.clone(), driven, keep_alive, link));
         self.0.open.borrow_mut().push(Rc::clone(&connection));
         Ok(connection.stream(io))
     }
@@ -131,10 +135,8 @@ impl Connection {
             connection: Rc::clone(self),
             io: io.clone(),
         };
-        (
-            H2::to_open(Rc::clone(&self.facts), self.handle.borrow().clone()),
-            place,
-        )
+        let (facts, link) = (Rc::clone(&self.facts), Rc::clone(&self.link));
+        (H2::to_open(facts, link, self.handle.borrow().clone()), place)
     }
 
     /// Whether it has neither ended nor been told to end.
@@ -160,7 +162,12 @@ impl Drop for Place {
 }
 
 /// Drives a connection to its end. It ends by itself once nobody holds it and no stream is open.
-async fn drive(io: Io, mut connection: client::Connection<Socket, Bytes>, mut keep_alive: Option<KeepAlive>) {
+async fn drive(
+    io: Io,
+    mut connection: client::Connection<Socket, Bytes>,
+    mut keep_alive: Option<KeepAlive>,
+    link: Rc<Link>,
+) {
     let outcome = poll_fn(|cx| {
         if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
             return Poll::Ready(ended.map_err(|error| error.to_string()));
@@ -175,6 +182,7 @@ async fn drive(io: Io, mut connection: client::Connection<Socket, Bytes>, mut ke
     if let Err(error) = outcome.await {
         tracing::debug!(error, "a connection of HTTP/2 to a backend ended");
     }
+    link.end();
 }
 
 /// Notices a backend that has gone without a word: one that is silent for long is sent a PING (RFC 9113 6.7).

@@ -56,6 +56,8 @@ pub struct H2 {
     has_read_body: bool,
     /// What comes is no body, and nobody's before a tunnel begins.
     holds_back: bool,
+    /// What proves to a client of HTTP/1 that the WebSocket it asked for is open; there while the backend is asked.
+    proof: Option<Box<str>>,
     trailers: Trailers,
     /// Written and not handed over.
     pending: BytesMut,
@@ -69,7 +71,9 @@ enum Head {
     /// Of the response to a client.
     Answer(SendResponse<Bytes>),
     /// Of the request to a backend.
-    Request(SendRequest<Bytes>),
+    Request(Rc<Link>, SendRequest<Bytes>),
+    /// Of a request that may go out once the backend has said what it takes.
+    Unsettled(Box<asking::Unsettled>),
     /// Of a backend's response.
     Response(ResponseFuture),
     /// None: the request could not be sent.
@@ -151,6 +155,7 @@ impl H2 {
             has_read_body: receive.as_ref().is_some_and(RecvStream::is_end_stream),
             receive,
             holds_back: false,
+            proof: None,
             send: None,
             chunk: Bytes::new(),
             trailers: Trailers::default(),
@@ -209,7 +214,7 @@ impl H2 {
     }
 
     pub(super) fn write_body(&mut self, data: &[u8]) -> io::Result<()> {
-        if self.send.is_none() && !matches!(self.head, Head::Unsent(_)) {
+        if self.send.is_none() && !matches!(self.head, Head::Unsent(_) | Head::Unsettled(_)) {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         self.append(data);
@@ -217,7 +222,8 @@ impl H2 {
     }
 
     pub(super) fn end_body(&mut self, trailers: &Trailers) -> io::Result<()> {
-        if matches!(self.end, End::Open) {
+        // What asks for a tunnel has no body, and the stream stays open for what the tunnel carries.
+        if matches!(self.end, End::Open) && self.proof.is_none() {
             self.finish((!trailers.is_empty()).then(|| h2_trailers(trailers)));
         }
         Ok(())

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{BodyError, H1, Wire};
+use crate::http::{BadBody, Trailers};
 
 /// Which side ended it.
 #[derive(Debug)]
@@ -68,6 +69,58 @@ pub fn poll_body(
             Poll::Ready(Err(error)) => return Poll::Ready(Err(Broken::Source(error))),
             Poll::Pending => break,
         }
+    }
+    sink.start_flush();
+    Poll::Pending
+}
+
+/// A part of a body on its way.
+#[derive(Debug)]
+pub enum Part<'a> {
+    /// Some bytes.
+    Piece(&'a [u8]),
+    /// Its end, which may come twice.
+    End(&'a Trailers),
+}
+
+/// Moves a body on as [`poll_body`] does, changed: `change` appends to its second argument what is sent in place of a
+/// part. Trailers are a part, and not sent on.
+///
+/// # Errors
+/// Which side broke, and how; the source where it cannot be changed.
+pub fn poll_changed_body(
+    source: &mut Wire,
+    sink: &mut Wire,
+    buffer_bytes: usize,
+    mut change: impl FnMut(Part<'_>, &mut Vec<u8>) -> Result<(), BadBody>,
+    mut tap: impl FnMut(Piece<'_>),
+    cx: &mut Context<'_>,
+) -> Poll<Result<bool, Broken>> {
+    let mut changed = Vec::new();
+    loop {
+        ready!(sink.poll_room(high_water(buffer_bytes), cx)).map_err(Broken::Sink)?;
+        let length = match source.poll_body(cx) {
+            Poll::Ready(Ok(length)) => length,
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(Broken::Source(error))),
+            Poll::Pending => break,
+        };
+        changed.clear();
+        let part = match length {
+            Some(length) => Part::Piece(source.front(length)),
+            None => Part::End(source.trailers()),
+        };
+        change(part, &mut changed).map_err(|bad| Broken::Source(BodyError::Bad(bad)))?;
+        if !changed.is_empty() {
+            tap(Piece::Seen(&changed));
+            sink.write_body(&changed).map_err(Broken::Sink)?;
+        }
+        let Some(length) = length else {
+            sink.end_body(&Trailers::default()).map_err(Broken::Sink)?;
+            sink.start_flush();
+            ready!(sink.poll_handed_over(cx)).map_err(Broken::Sink)?;
+            return Poll::Ready(Ok(!source.trailers().is_empty()));
+        };
+        source.take(length);
     }
     sink.start_flush();
     Poll::Pending

@@ -218,6 +218,15 @@ impl Backend {
         streams: u32,
         script: impl Fn(Asked) -> F + Send + Sync + 'static,
     ) -> Self {
+        Self::with(server::Builder::new().max_concurrent_streams(streams), script)
+    }
+
+    /// As [`Self::serving`], with settings of the test's own.
+    pub fn with<F: Future<Output = ()> + 'static>(
+        builder: &server::Builder,
+        script: impl Fn(Asked) -> F + Send + Sync + 'static,
+    ) -> Self {
+        let builder = builder.clone();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         listener.set_nonblocking(true).expect("non-blocking");
         let address = listener.local_addr().expect("an address");
@@ -234,7 +243,7 @@ impl Backend {
                 while let Ok((stream, _)) = listener.accept().await {
                     let index = counts.0.fetch_add(1, Ordering::SeqCst);
                     let (script, requests) = (Arc::clone(&script), counts.1.clone());
-                    spawn_local(serve(stream, index, streams, script, requests));
+                    spawn_local(serve(stream, index, builder.clone(), script, requests));
                 }
             });
         });
@@ -305,12 +314,10 @@ impl Backend {
 async fn serve<F: Future<Output = ()> + 'static>(
     stream: TcpStream,
     index: usize,
-    streams: u32,
+    builder: server::Builder,
     script: Arc<impl Fn(Asked) -> F + Send + Sync + 'static>,
     requests: watch::Sender<usize>,
 ) {
-    let mut builder = server::Builder::new();
-    builder.max_concurrent_streams(streams);
     let Ok(mut connection) = builder.handshake(stream).await else {
         return;
     };

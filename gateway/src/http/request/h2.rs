@@ -7,7 +7,7 @@ use hyper::http::{Request, uri::PathAndQuery};
 use super::{
     super::{
         Framing, RequestLimits, Version, authority::Authority, field::Known, fields::ConnectionFields,
-        method::Method, refusal::BadRequest, start_line::METHOD_BYTES_MAX,
+        method::Method, refusal::BadRequest, start_line::METHOD_BYTES_MAX, websocket,
     },
     RequestHead,
 };
@@ -38,7 +38,11 @@ impl RequestHead {
         self.take_authority(request)?;
         self.take_target(request, limits)?;
         if asks_for_websocket {
-            return self.ask_for_websocket(nonce());
+            if self.fields.body()?.length.is_some() {
+                return Err(BadRequest::CONTENT_LENGTH);
+            }
+            self.ask_for_websocket(&websocket::key(nonce()));
+            return Ok(());
         }
         self.expects_continue = self.read_expectation()?;
         self.framing = match (is_whole, self.fields.body()?.length) {
@@ -68,18 +72,15 @@ impl RequestHead {
     }
 
     /// RFC 8441 5, read backwards: what HTTP/1 has and HTTP/2 does without.
-    fn ask_for_websocket(&mut self, nonce: u128) -> Result<(), BadRequest> {
-        if self.fields.body()?.length.is_some() {
-            return Err(BadRequest::CONTENT_LENGTH);
+    fn ask_for_websocket(&mut self, key: &str) {
+        let fields = [
+            ("upgrade".as_bytes(), websocket::PROTOCOL),
+            (websocket::KEY.as_bytes(), key.as_bytes()),
+        ];
+        for (name, value) in fields {
+            self.fields.push(name, value, Known::request_fate);
         }
-        self.fields.push(b"upgrade", b"websocket", Known::request_fate);
-        let key = base64(nonce.to_be_bytes());
-        self.fields.push(b"sec-websocket-key", &key, Known::request_fate);
-        self.connection = ConnectionFields {
-            upgrade: true,
-            ..ConnectionFields::default()
-        };
-        Ok(())
+        self.connection = ConnectionFields::switch();
     }
 
     /// Whether the client takes trailers, as one of gRPC says it does (RFC 9110 10.1.4).
@@ -124,33 +125,5 @@ impl RequestHead {
         }
         self.target
             .read(target, self.method, limits.path, &mut self.authority)
-    }
-}
-
-/// Sixteen bytes as RFC 4648 4 writes them.
-fn base64(bytes: [u8; 16]) -> [u8; 24] {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = [b'='; 24];
-    let mut groups = text.chunks_exact_mut(4);
-    for three in bytes.chunks(3) {
-        let Some(group) = groups.next() else { break };
-        let number =
-            three.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)) << (8 * (3 - three.len()));
-        for (at, digit) in group.iter_mut().enumerate().take(three.len() + 1) {
-            *digit = DIGITS[number >> (18 - 6 * at) & 63];
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::base64;
-
-    #[test]
-    fn a_key_is_written_as_the_rfc_writes_it() {
-        // RFC 6455 1.3.
-        assert_eq!(&base64(*b"the sample nonce"), b"dGhlIHNhbXBsZSBub25jZQ==");
-        assert_eq!(&base64([0xff; 16]), b"/////////////////////w==");
     }
 }

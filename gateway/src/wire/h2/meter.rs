@@ -20,6 +20,8 @@ pub enum Verdict {
     GoAway,
     /// The connection is to end.
     Close,
+    /// It is not HTTP/2.
+    Invalid,
 }
 
 /// The glitches of one connection: points that wear off with time.
@@ -27,11 +29,21 @@ pub enum Verdict {
 pub struct Meter {
     received: Frames,
     sent: Frames,
+    /// Its first frame: none yet, or the one that the preface ends with, or another.
+    greeting: Greeting,
     /// WINDOW_UPDATEs that frames of DATA sent could ask for.
     updates_due: u32,
     points: u32,
     since: Instant,
     counts: [u32; Glitch::ALL.len()],
+}
+
+/// Whether the preface is whole and right (RFC 9113 3.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Greeting {
+    Awaited,
+    Right,
+    Wrong,
 }
 
 /// Frames as their bytes go by, cut anywhere.
@@ -51,6 +63,7 @@ impl Meter {
         Self {
             received: Frames::new(PREFACE_BYTES),
             sent: Frames::new(0),
+            greeting: Greeting::Awaited,
             updates_due: UPDATES_FREE,
             points: 0,
             since: now,
@@ -62,12 +75,21 @@ impl Meter {
     pub fn received(&mut self, bytes: &[u8]) {
         let Self {
             received,
+            greeting,
             updates_due,
             points,
             counts,
             ..
         } = self;
         received.read(bytes, |head| {
+            if *greeting == Greeting::Awaited {
+                let is_settings = head[3] == SETTINGS && head[4] & ACK == 0;
+                *greeting = if is_settings {
+                    Greeting::Right
+                } else {
+                    Greeting::Wrong
+                };
+            }
             let (length, flags) = (length(head), head[4]);
             let glitch = match head[3] {
                 DATA if length == 0 && flags & END_STREAM == 0 => Glitch::EmptyData,
@@ -113,7 +135,7 @@ impl Meter {
     /// Whether there was nothing, or it has worn off.
     #[must_use]
     pub const fn is_clean(&self) -> bool {
-        self.points == 0
+        self.points == 0 && !matches!(self.greeting, Greeting::Wrong)
     }
 
     /// What follows from all there was by `now`.
@@ -128,6 +150,7 @@ impl Meter {
             self.since = now;
         }
         match self.points {
+            _ if self.greeting == Greeting::Wrong => Verdict::Invalid,
             0..defaults::H2_GLITCHES_WARN => Verdict::Fine,
             defaults::H2_GLITCHES_WARN..defaults::H2_GLITCHES_GOAWAY => Verdict::Warn,
             defaults::H2_GLITCHES_GOAWAY..defaults::H2_GLITCHES_MAX => Verdict::GoAway,
@@ -264,8 +287,21 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_does_not_begin_with_its_settings_does_not_speak_http2() {
+        let ack = frame(SETTINGS, ACK, &[]);
+        for first in [frame(PING, 0, &[0; 8]), frame(HEADERS, 5, b"\x82"), ack] {
+            let (mut meter, now) = metered(&[first, frame(SETTINGS, 0, &[])]);
+            assert!(!meter.is_clean());
+            assert_eq!(meter.judge(now), Verdict::Invalid);
+        }
+    }
+
+    #[test]
     fn resets_are_answered_by_degrees_and_forgotten_with_time() {
-        let resets = |count| vec![frame(RST_STREAM, 0, &[0, 0, 0, 8]); count];
+        let resets = |count| {
+            let greeting = frame(SETTINGS, 0, &[]);
+            [vec![greeting], vec![frame(RST_STREAM, 0, &[0, 0, 0, 8]); count]].concat()
+        };
         let judged = |count| {
             let (mut meter, now) = metered(&resets(count));
             meter.judge(now)

@@ -5,7 +5,7 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use sluice_tls::Stream;
@@ -18,6 +18,10 @@ pub struct Link {
     stream: RefCell<Stream>,
     heard: Cell<u64>,
     written: Cell<u64>,
+    /// The length of the peer's first frame, of which so many bytes are known.
+    first: Cell<(u32, u8)>,
+    /// Who waits for that frame.
+    waiting: RefCell<Vec<Waker>>,
     /// None where nobody asks what the peer costs.
     meter: Option<RefCell<Meter>>,
 }
@@ -30,6 +34,8 @@ impl Link {
             stream: RefCell::new(stream),
             heard: Cell::new(0),
             written: Cell::new(0),
+            first: Cell::new((0, 0)),
+            waiting: RefCell::default(),
             meter: meter.map(RefCell::new),
         }
     }
@@ -57,6 +63,46 @@ impl Link {
         self.heard.get()
     }
 
+    /// Waits until the peer's settings are there, which are its first frame (RFC 9113 3.4).
+    pub(super) fn poll_settled(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_settled() {
+            return Poll::Ready(());
+        }
+        self.waiting.borrow_mut().push(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Nothing more will come: who waits need not.
+    pub fn end(&self) {
+        self.first.set((0, LENGTH_BYTES));
+        self.heard.set(self.heard.get().max(HEAD_BYTES));
+        self.settled();
+    }
+
+    const fn is_settled(&self) -> bool {
+        let (length, known) = self.first.get();
+        known == LENGTH_BYTES && self.heard.get() >= HEAD_BYTES + length as u64
+    }
+
+    fn settled(&self) {
+        self.waiting.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Notes what was received.
+    fn hear(&self, bytes: &[u8]) {
+        let (mut length, mut known) = self.first.get();
+        if known < LENGTH_BYTES {
+            for byte in bytes.iter().take(usize::from(LENGTH_BYTES - known)) {
+                (length, known) = (length << 8 | u32::from(*byte), known + 1);
+            }
+            self.first.set((length, known));
+        }
+        self.heard.set(self.heard.get() + bytes.len() as u64);
+        if !self.waiting.borrow().is_empty() && self.is_settled() {
+            self.settled();
+        }
+    }
+
     /// Bytes written and not taken by the kernel.
     #[must_use]
     pub fn queued(&self) -> usize {
@@ -75,8 +121,8 @@ impl Link {
         let count = received.len().min(into.remaining());
         into.put_slice(&received[..count]);
         self.with_meter(|meter| meter.received(&received[..count]));
+        self.hear(&received[..count]);
         stream.consume(count);
-        self.heard.set(self.heard.get() + count as u64);
         Poll::Ready(Ok(()))
     }
 
@@ -146,5 +192,9 @@ impl AsyncWrite for Socket {
     }
 }
 
+/// Of the length that a frame begins with (RFC 9113 4.1).
+const LENGTH_BYTES: u8 = 3;
+/// Of the whole head of a frame.
+const HEAD_BYTES: u64 = 9;
 /// Bytes that may wait to be sent, as many as one direction of a connection of HTTP/1 may hold by default.
 const QUEUED_BYTES_MAX: usize = 64 * 1024;
