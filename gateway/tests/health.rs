@@ -11,7 +11,8 @@ use std::{
     },
 };
 
-use harness::{Config, Driver, Gateway, Origin, Port, Run, ok, on_both_drivers};
+use harness::{Config, Driver, Gateway, Origin, Port, Run, h2, ok, on_both_drivers};
+use hyper::http::Response;
 
 const SERVICE: (&str, &str) = ("service", "v1");
 
@@ -298,5 +299,38 @@ fn nobody_asks_for_a_service_that_is_gone() {
             ),
             1.0
         );
+    });
+}
+
+#[test]
+fn a_backend_of_http2_is_asked_in_http2() {
+    on_both_drivers(|driver| {
+        let well = Arc::new(AtomicBool::new(true));
+        let told = Arc::clone(&well);
+        let backend = h2::Backend::serving(100, move |mut asked| {
+            let uri = asked.request.uri().to_string();
+            let is_well = told.load(Ordering::SeqCst) && uri == "http://health.example/healthz?full=1";
+            async move {
+                let status = if is_well { 200 } else { 503 };
+                let head = Response::builder().status(status).body(()).expect("a head");
+                if let Ok(mut stream) = asked.answer.send_response(head, false) {
+                    h2::send_all(&mut stream, "a body".into(), None).await;
+                }
+            }
+        });
+        let config = Config::new().service_with(
+            "v1",
+            &[backend.address()],
+            "protocol: h2\nhealth: { http: { path: /healthz?full=1, host: health.example }, interval: 20ms }",
+        );
+        let gateway = Gateway::start(driver, &config);
+        wait_checks(&gateway, "passed", 3.0);
+        wait_endpoints(&gateway, 1.0, 0.0);
+        well.store(false, Ordering::SeqCst);
+        wait_endpoints(&gateway, 0.0, 1.0);
+        let line = gateway.wait_stderr("is down by its health checks");
+        assert!(line.contains("503"), "{line}");
+        well.store(true, Ordering::SeqCst);
+        wait_endpoints(&gateway, 1.0, 0.0);
     });
 }

@@ -1,9 +1,12 @@
 """gRPC by grpcio, without generated code: messages are bytes.
 
 `grpc_peer.py serve` prints its port and serves until its standard input ends. `grpc_peer.py call PORT` makes calls of all
-kinds through a gateway and prints one line for each: what came, or how it failed.
+kinds through a gateway and prints one line for each: what came, or how it failed. `grpc_peer.py hold PORT [ROOT]` opens a
+stream, over TLS if there is a root certificate, and for each line of its standard input sends it there, then makes a call
+beside it on the same channel if the line is not `alone`, and prints what came; at the end of the lines it ends the stream.
 """
 import concurrent.futures
+import queue
 import sys
 
 import grpc
@@ -103,7 +106,31 @@ def call(port):
         say("denied", lambda: channel.unary_unary("/secret.Service/Method")(b"", timeout=20))
 
 
+def hold(port, root):
+    address = "127.0.0.1:" + port
+    if root:
+        with open(root, "rb") as file:
+            credentials = grpc.ssl_channel_credentials(file.read())
+        options = [("grpc.ssl_target_name_override", "web.example")]
+        channel = grpc.secure_channel(address, credentials, options)
+    else:
+        channel = grpc.insecure_channel(address)
+    messages = queue.Queue()
+    stream = channel.stream_stream("/test.Echo/Both")(iter(messages.get, None))
+    for line in sys.stdin:
+        line = line.strip()
+        messages.put(line.encode())
+        came = next(stream).decode()
+        if line != "alone":
+            came += " " + channel.unary_unary("/test.Echo/Unary")(b"beside", timeout=20).decode()
+        print(came, flush=True)
+    messages.put(None)
+    print("ended", [message.decode() for message in stream], stream.code().name, flush=True)
+
+
 if sys.argv[1] == "serve":
     serve()
+elif sys.argv[1] == "hold":
+    hold(sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else None)
 else:
     call(sys.argv[2])

@@ -1,10 +1,10 @@
 //! Real peers out of Python's packages.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     net::SocketAddr,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
 /// A script of `tests/support` that needs a package.
@@ -77,6 +77,59 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
+}
+
+/// A client that holds something open; ends with this.
+pub struct Held {
+    process: Child,
+    lines: Option<ChildStdin>,
+    said: BufReader<ChildStdout>,
+}
+
+impl Held {
+    /// Opens it through the gateway, over TLS if there is a root certificate to believe.
+    pub fn open(script: &Script, gateway: SocketAddr, root: Option<&Path>) -> Self {
+        let mut command = script.command().expect("it was there");
+        command.arg("hold").arg(gateway.port().to_string()).args(root);
+        let mut process = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("Python runs");
+        let said = BufReader::new(process.stdout.take().expect("it is piped"));
+        Self {
+            lines: process.stdin.take(),
+            process,
+            said,
+        }
+    }
+
+    /// What comes back for `line`; nothing once it has failed.
+    pub fn say(&mut self, line: &str) -> String {
+        let lines = self.lines.as_mut().expect("it is open");
+        let _ = writeln!(lines, "{line}");
+        self.hear()
+    }
+
+    /// Ends it, and gives how it ended.
+    pub fn end(&mut self) -> String {
+        drop(self.lines.take());
+        self.hear()
+    }
+
+    fn hear(&mut self) -> String {
+        let mut line = String::new();
+        self.said.read_line(&mut line).expect("its output");
+        line.trim().to_owned()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        drop(self.lines.take());
+        let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
