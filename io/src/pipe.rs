@@ -3,6 +3,7 @@
 //! A pipe is lent only while it holds bytes, so a few serve many transfers.
 
 use std::io;
+use std::ffi::c_int;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::sys;
@@ -69,6 +70,7 @@ impl Pipes {
 
     fn open() -> io::Result<Pipe> {
         let (output, input) = sys::pipe()?;
+        sys::widen(input.as_fd(), PIPE_BYTES);
         Ok(Pipe {
             output,
             input,
@@ -76,6 +78,10 @@ impl Pipes {
         })
     }
 }
+
+/// Room of a pipe. It is counted in pages, and one read of a socket fills many with less than they hold: with the usual
+/// sixteen a read of 64 KiB comes in pieces.
+const PIPE_BYTES: c_int = 256 * 1024;
 
 #[cfg(test)]
 mod tests {

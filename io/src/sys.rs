@@ -170,6 +170,12 @@ pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((output, input))
 }
 
+/// Gives a pipe room for `bytes`, where the kernel lets it: what unprivileged users' pipes hold together is bounded.
+pub(crate) fn widen(pipe: BorrowedFd<'_>, bytes: std::ffi::c_int) {
+    // SAFETY: the descriptor is open, and this command takes an integer.
+    let _ = unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETPIPE_SZ, bytes) };
+}
+
 /// What came of moving bytes inside the kernel.
 pub(crate) enum Splice {
     /// So many. 0 is the peer's FIN.

@@ -230,4 +230,4 @@ impl Context {
 }
 
 /// Heads kept for reuse: as many requests as are usually in flight on one core.
-const HEADS_KEPT: usize = 256;
+const HEADS_KEPT: usize = 512;

@@ -4,7 +4,8 @@
 use bytes::Bytes;
 use h2::ext::Protocol;
 use hyper::http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, uri,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header,
+    header::InvalidHeaderName, uri,
 };
 use memchr::memchr;
 
@@ -143,14 +144,12 @@ fn map(text: Vec<u8>) -> HeaderMap {
     while let Some(length) = memchr(b'\n', &text[start..]) {
         let line = &text[start..start + length];
         if let Some(colon) = memchr(b':', line)
-            && let Ok(name) = HeaderName::from_bytes(&line[..colon])
+            && let Ok(name) = name_of(&line[..colon])
             && name.as_str() != "proxy-connection"
             && let Ok(mut value) =
                 HeaderValue::from_maybe_shared(text.slice(start + colon + 2..start + length - 1))
         {
-            // Never in the table that a connection's requests share: others could find out by what compresses
-            // (RFC 7541 7.1).
-            if name == header::AUTHORIZATION || name == header::COOKIE {
+            if is_apart(&name) {
                 value.set_sensitive(true);
             }
             map.append(name, value);
@@ -158,6 +157,26 @@ fn map(text: Vec<u8>) -> HeaderMap {
         start += length + 1;
     }
     map
+}
+
+/// The names that the gateway itself adds need no copy.
+fn name_of(text: &[u8]) -> Result<HeaderName, InvalidHeaderName> {
+    Ok(match text {
+        b"x-request-id" => const { HeaderName::from_static("x-request-id") },
+        b"x-forwarded-for" => const { HeaderName::from_static("x-forwarded-for") },
+        b"x-forwarded-proto" => const { HeaderName::from_static("x-forwarded-proto") },
+        b"x-forwarded-host" => const { HeaderName::from_static("x-forwarded-host") },
+        other => return HeaderName::from_bytes(other),
+    })
+}
+
+/// Whether a field stays out of the table that a connection's requests share: secrets, which others could find out by what
+/// compresses (RFC 7541 7.1), and what hardly comes twice, which would push out what does.
+fn is_apart(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "authorization" | "cookie" | "x-request-id" | "x-forwarded-for" | "traceparent" | "grpc-timeout"
+    )
 }
 
 /// Fields of a usual head.
