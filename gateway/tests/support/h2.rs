@@ -336,12 +336,14 @@ async fn serve<F: Future<Output = ()> + 'static>(
         let Some(Ok((request, answer))) = accepted else {
             return;
         };
-        requests.send_modify(|count| *count += 1);
-        spawn_local(script(Asked {
+        // Told only now that the script has it: who waits for it may then count on what the script does first.
+        let answering = script(Asked {
             request,
             answer,
             connection: index,
             goodbye: goodbye.clone(),
-        }));
+        });
+        requests.send_modify(|count| *count += 1);
+        spawn_local(answering);
     }
 }
