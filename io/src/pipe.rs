@@ -2,8 +2,8 @@
 //!
 //! A pipe is lent only while it holds bytes, so a few serve many transfers.
 
-use std::io;
 use std::ffi::c_int;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::sys;

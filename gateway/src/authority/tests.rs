@@ -1,4 +1,4 @@
-//! What is issued, and what is refused. That others verify it is tested with them, in `gateway/tests/authority.rs`.
+//! What is issued, and what is refused. That others verify it is tested with them, in `gateway/tests/tls/authority.rs`.
 
 use super::*;
 

@@ -1,8 +1,8 @@
 //! What every behaviour test stands on: the real binary, a raw client, scripted origins.
 //!
 //! Owns waiting (for events, with a guard that only turns a hang into a failure) and running a
-//! behaviour on both drivers. Refuses to know any behaviour: those live one file each beside this folder.
-#![allow(dead_code, unused_imports, unreachable_pub)] // each test file uses its own part of it
+//! behaviour on both drivers. Refuses to know any behaviour: those live one file each in the folders beside this one.
+#![allow(dead_code, unused_imports, unreachable_pub)] // each test program uses its own part of it
 
 use std::{
     thread,

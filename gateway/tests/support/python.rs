@@ -9,9 +9,20 @@ use std::{
 
 /// A script of `tests/support` that needs a package.
 pub struct Script {
-    pub file: &'static str,
-    pub package: &'static str,
+    file: &'static str,
+    package: &'static str,
 }
+
+/// Servers and clients of gRPC.
+pub const GRPCIO: Script = Script {
+    file: "grpc_peer.py",
+    package: "grpc",
+};
+/// Of WebSockets.
+pub const WEBSOCKETS: Script = Script {
+    file: "websocket_peer.py",
+    package: "websockets",
+};
 
 impl Script {
     /// To run it; none where its package is not there. Looked for in the environment that `.ci/run` makes, or as it is.
