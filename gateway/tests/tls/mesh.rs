@@ -65,7 +65,7 @@ fn two_sidecars_join_and_speak_and_need_no_token_again() {
             .service("v1", &[origin.address()]);
         let server = start(driver, &inbound, &mesh.token("b", &[]));
         let tls = "tls: { mode: mutual, verify: { spiffe: [\"spiffe://example.org/b\"] } }\n\
-                   health: { http: { path: / }, interval: 50ms }";
+                   health: { http: { path: / }, interval: 50ms, timeout: 10s }";
         let outbound =
             Config::new()
                 .top(&identity(&mesh, &a, ", ttl: 1h"))
