@@ -158,12 +158,17 @@ impl Service {
         self.counters.of(self.worker)
     }
 
+    /// Whether it counts methods of gRPC.
+    #[must_use]
+    pub const fn counts_calls(&self) -> bool {
+        self.settings.grpc_method_metrics > 0
+    }
+
     /// Counts a call of gRPC by its method, which is `known` to be one where an endpoint has answered for it.
     pub fn count_call(&self, path: &str, known: bool, status: GrpcStatus, duration: Duration) {
         let workers = self.counters.iter().count();
-        if let Some(counters) = self.methods.of(path, known, workers) {
-            counters.of(self.worker).count(status, duration);
-        }
+        let counters = self.methods.of(path, known, workers);
+        counters.of(self.worker).count(status, duration);
     }
 
     /// A place among its requests in flight, or none when `pool.requestsMax` is reached.

@@ -241,13 +241,14 @@ async fn serve_stream(shared: Rc<Shared>, request: Request<RecvStream>, answer: 
     let mut heads = context.lend_heads();
     let live = shared.entrance.live();
     let settings = &live.listener().settings;
-    let is_whole = request.body().is_end_stream();
+    let (mut head, body) = request.into_parts();
+    let is_whole = body.is_end_stream();
     let read = heads
         .request
-        .take_h2(&request, is_whole, &RequestLimits::from(settings), || {
+        .take_h2(&mut head, is_whole, &RequestLimits::from(settings), || {
             context.with_rng(|rng| rng.u128(..))
         });
-    let mut stream = H2::accepted(Rc::clone(&shared.facts), request.into_body(), answer);
+    let mut stream = H2::accepted(Rc::clone(&shared.facts), body, answer);
     if heads.request.upgrade().is_some() {
         stream.hold_back();
     }

@@ -180,7 +180,8 @@ impl<'a> Account<'a> {
 
     /// Counts a call of gRPC that was for a service.
     fn count_call(&self, context: &Context, request: &RequestHead) {
-        let Some(service) = self.service.filter(|_| request.is_grpc()) else {
+        let told = self.service.filter(|service| service.counts_calls());
+        let Some(service) = told.filter(|_| request.is_grpc()) else {
             return;
         };
         // One that nobody answered to its end ends by what stopped it.

@@ -80,6 +80,7 @@ pub fn write_request_head(out: &mut Vec<u8>, request: &RequestHead, outgoing: &O
     }
     out.extend_from_slice(b" HTTP/1.1\r\n");
     write_field(out, b"host", outgoing.host.as_bytes());
+    write_received(out, request.fields(), outgoing.edits);
     write_request_fields(out, request, outgoing);
     write_framing(out, outgoing.framing);
     if outgoing.expect_continue {
@@ -92,10 +93,9 @@ pub fn write_request_head(out: &mut Vec<u8>, request: &RequestHead, outgoing: &O
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends the fields that travel on and the gateway's own, but those of a version of HTTP.
+/// Appends the gateway's own fields, but those of a version of HTTP.
 pub(super) fn write_request_fields(out: &mut Vec<u8>, request: &RequestHead, outgoing: &OutgoingRequest<'_>) {
     let edits = outgoing.edits;
-    write_received(out, request.fields(), edits);
     let own = |name: &str| edits.is_empty() || !edits.touches(name.as_bytes());
     if own("x-forwarded-for") {
         outgoing.forwarded.write_for(out, request);
@@ -124,6 +124,7 @@ pub(super) fn write_request_fields(out: &mut Vec<u8>, request: &RequestHead, out
 pub fn write_response_head(out: &mut Vec<u8>, response: &ResponseHead, outgoing: &OutgoingResponse<'_>) {
     out.reserve(response.fields().bytes.len() + OWN_BYTES);
     write_status_line(out, response);
+    write_received(out, response.fields(), outgoing.edits);
     write_response_fields(out, response, outgoing);
     if outgoing.framing == Framing::Chunked {
         out.extend_from_slice(CHUNKED);
@@ -140,16 +141,14 @@ pub fn write_response_head(out: &mut Vec<u8>, response: &ResponseHead, outgoing:
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends the fields that travel on and the gateway's own, but those of a version of HTTP.
+/// Appends the gateway's own fields, but those of a version of HTTP.
 pub(super) fn write_response_fields(
     out: &mut Vec<u8>,
     response: &ResponseHead,
     outgoing: &OutgoingResponse<'_>,
 ) {
     let edits = outgoing.edits;
-    let fields = response.fields();
-    write_received(out, fields, edits);
-    if !fields.has(Known::Date) && (edits.is_empty() || !edits.touches(b"date")) {
+    if !response.fields().has(Known::Date) && (edits.is_empty() || !edits.touches(b"date")) {
         write_field(out, b"date", outgoing.date.as_bytes());
     }
     write_added(out, edits);
@@ -167,13 +166,8 @@ pub(super) fn write_response_fields(
 /// Appends an interim `response` (RFC 9110 15.2), for clients of HTTP/1.1 only.
 pub fn write_interim(out: &mut Vec<u8>, response: &ResponseHead) {
     write_status_line(out, response);
-    write_interim_fields(out, response);
-    out.extend_from_slice(b"\r\n");
-}
-
-/// Appends the fields of an interim response that travel on.
-pub(super) fn write_interim_fields(out: &mut Vec<u8>, response: &ResponseHead) {
     write_received(out, response.fields(), &HeaderEdits::default());
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Appends one field line.
@@ -241,15 +235,13 @@ fn write_status_line(out: &mut Vec<u8>, response: &ResponseHead) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Copies the fields that travel on, neighbours in one stretch.
-fn write_received(out: &mut Vec<u8>, fields: &Fields, edits: &HeaderEdits) {
+/// Appends the fields that travel on, neighbours in one stretch.
+pub(super) fn write_received(out: &mut Vec<u8>, fields: &Fields, edits: &HeaderEdits) {
     let bytes = &fields.bytes;
     let mut run = 0..0;
     for field in &fields.list {
         let start = field.name.start as usize;
-        let dropped =
-            field.fate != Fate::Forward || (!edits.is_empty() && edits.touches(fields.at(field.name)));
-        if dropped {
+        if !travels_on(field, fields.at(field.name), edits) {
             continue;
         }
         if let Some(end) = plain_line_end(bytes, field) {
@@ -266,6 +258,11 @@ fn write_received(out: &mut Vec<u8>, fields: &Fields, edits: &HeaderEdits) {
         }
     }
     out.extend_from_slice(&bytes[run]);
+}
+
+/// Whether a field received goes out as it is.
+pub(super) fn travels_on(field: &Field, name: &[u8], edits: &HeaderEdits) -> bool {
+    field.fate == Fate::Forward && (edits.is_empty() || !edits.touches(name))
 }
 
 /// Where the line of `field` ends, if it is `name: value` and CRLF without other white space.

@@ -21,6 +21,9 @@ pub struct Fields {
     pub(super) list: Vec<Field>,
     /// One bit for each `Known` there is in the list.
     seen: u32,
+    /// The same fields as HTTP/2 brought them, to go on as they are where HTTP/2 takes them; none where it did not bring
+    /// them, or one has changed since.
+    pub(super) map: Option<HeaderMap>,
 }
 
 /// What the fields say of the body's length.
@@ -108,6 +111,7 @@ impl Fields {
         self.list.clear();
         self.list.shrink_to(FIELDS_KEPT);
         self.seen = 0;
+        self.map = None;
     }
 
     /// Takes the parsed `headers` of `head`, with what becomes of each.
@@ -116,6 +120,7 @@ impl Fields {
         self.bytes.extend_from_slice(head);
         self.list.clear();
         self.seen = 0;
+        self.map = None;
         self.list.extend(headers.iter().map(|header| {
             let name = header.name.as_bytes();
             let known = Known::of(name);
@@ -131,6 +136,7 @@ impl Fields {
 
     /// Takes one field more. Crumbs of a cookie become one again (RFC 9113 8.2.3).
     pub(super) fn push(&mut self, name: &[u8], value: &[u8], fate: impl Fn(Known) -> Fate) {
+        self.map = None;
         let known = Known::of(name);
         if let (Known::Cookie, Some(last)) = (known, self.list.last_mut())
             && last.known == Known::Cookie
@@ -169,7 +175,7 @@ impl Fields {
     /// field belongs. Crumbs of a cookie count one by one.
     pub(super) fn take_h2(
         &mut self,
-        headers: &HeaderMap,
+        headers: HeaderMap,
         limits: &HeadLimits,
         fate: impl Fn(Known) -> Fate,
         start_line: impl FnOnce(&mut Vec<u8>),
@@ -181,7 +187,7 @@ impl Fields {
         start_line(&mut self.bytes);
         self.list.clear();
         self.seen = 0;
-        for (name, value) in headers {
+        for (name, value) in &headers {
             let name = name.as_str().as_bytes();
             // The library takes names that are no token (RFC 9110 5.6.2).
             if !field::is_token(name) {
@@ -192,6 +198,7 @@ impl Fields {
                 return Err(HeadFault::TooLarge);
             }
         }
+        self.map = Some(headers);
         Ok(())
     }
 

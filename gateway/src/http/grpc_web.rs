@@ -30,18 +30,13 @@ enum Form {
 }
 
 impl GrpcWeb {
-    /// The call that the content type and the Accept of `request` tell, if it is one.
-    #[must_use]
-    pub fn of(request: &RequestHead) -> Option<Self> {
-        let (form, _) = of_type(&request.header("content-type")?)?;
-        let accepted = request.header("accept").unwrap_or_default();
-        let answer = of_type(&accepted).map(|(form, _)| form);
-        Some(Self {
-            request: form,
-            answer: answer.unwrap_or(form),
+    const fn new(request: Form, answer: Form) -> Self {
+        Self {
+            request,
+            answer,
             rest: Vec::new(),
             ended: false,
-        })
+        }
     }
 
     /// Whether the request's body is to be changed.
@@ -115,15 +110,17 @@ impl GrpcWeb {
 }
 
 impl RequestHead {
-    /// Makes a call of gRPC-Web one of gRPC, and gives how it came.
+    /// Makes it a call of gRPC, where its content type says that it is one of gRPC-Web; gives how it came, and how its Accept
+    /// wants the answer.
     pub fn take_grpc_web(&mut self) -> Option<GrpcWeb> {
-        let call = GrpcWeb::of(self)?;
-        let of_grpc = {
+        let (call, content_type) = {
             let value = self.header("content-type")?;
-            let (_, encoding) = of_type(&value)?;
-            [GRPC, encoding].concat()
+            let (request, encoding) = of_type(&value)?;
+            let accepted = self.header("accept").unwrap_or_default();
+            let answer = of_type(&accepted).map_or(request, |(form, _)| form);
+            (GrpcWeb::new(request, answer), [GRPC, encoding].concat())
         };
-        self.set_grpc(&of_grpc, call.is_text());
+        self.set_grpc(&content_type, call.is_text());
         Some(call)
     }
 }
@@ -177,21 +174,12 @@ const TRAILERS: u8 = 0x80;
 mod tests {
     use super::*;
 
-    fn call(request: Form, answer: Form) -> GrpcWeb {
-        GrpcWeb {
-            request,
-            answer,
-            rest: Vec::new(),
-            ended: false,
-        }
-    }
-
     #[test]
     fn text_is_read_in_any_pieces_and_padded_anywhere() {
         let text = b"AAAAAAU=aGVsbG8=AAAAAAA=YWJj";
         let bytes = b"\0\0\0\0\x05hello\0\0\0\0\0abc";
         for size in 1..=text.len() {
-            let (mut call, mut out) = (call(Form::Text, Form::Text), Vec::new());
+            let (mut call, mut out) = (GrpcWeb::new(Form::Text, Form::Text), Vec::new());
             for piece in text.chunks(size) {
                 call.read(piece, &mut out).expect("it is base64");
             }
@@ -203,7 +191,7 @@ mod tests {
     #[test]
     fn what_is_no_text_is_refused() {
         for bad in ["AAA!", "=AAA", "A=AA", "AAA=A"] {
-            let mut call = call(Form::Text, Form::Text);
+            let mut call = GrpcWeb::new(Form::Text, Form::Text);
             let read = call.read(bad.as_bytes(), &mut Vec::new());
             assert!(read.is_err() || call.finish().is_err(), "{bad}");
         }
@@ -214,7 +202,7 @@ mod tests {
         let mut trailers = Trailers::default();
         let fields = [(&b"Grpc-Status"[..], &b"0"[..])];
         trailers.take(fields.into_iter()).expect("they are good");
-        let (mut call, mut out) = (call(Form::Binary, Form::Binary), Vec::new());
+        let (mut call, mut out) = (GrpcWeb::new(Form::Binary, Form::Binary), Vec::new());
         call.write(b"abc", &mut out);
         call.end(&trailers, &mut out);
         call.end(&trailers, &mut out);

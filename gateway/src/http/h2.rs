@@ -8,11 +8,14 @@ use hyper::http::{
     header::InvalidHeaderName, uri,
 };
 use memchr::memchr;
+use sluice_routing::filter::HeaderEdits;
 
 use super::{
-    Connection, Framing, OutgoingRequest, OutgoingResponse, Reply, RequestHead, ResponseHead, Scheme,
+    Connection, Fields, Framing, OutgoingRequest, OutgoingResponse, Reply, RequestHead, ResponseHead, Scheme,
     Trailers,
-    encode::{write_field, write_interim_fields, write_length, write_request_fields, write_response_fields},
+    encode::{
+        travels_on, write_field, write_length, write_received, write_request_fields, write_response_fields,
+    },
     reply::write_reply_fields,
     websocket,
 };
@@ -24,7 +27,7 @@ pub fn h2_request(
     outgoing: &OutgoingRequest<'_>,
     scheme: Scheme,
 ) -> Option<Request<()>> {
-    let mut text = Vec::with_capacity(request.fields().bytes.len() + OWN_BYTES);
+    let (mut headers, mut text) = received(request.fields(), outgoing.edits);
     write_request_fields(&mut text, request, outgoing);
     if let Framing::Length(length) = outgoing.framing {
         write_length(&mut text, length);
@@ -47,7 +50,8 @@ pub fn h2_request(
     *message.version_mut() = Version::HTTP_2;
     *message.method_mut() = Method::from_bytes(request.method().as_bytes()).ok()?;
     *message.uri_mut() = Uri::from_parts(parts).ok()?;
-    *message.headers_mut() = map(text);
+    read(&mut headers, text);
+    *message.headers_mut() = headers;
     if outgoing.upgrade && request.websocket_key().is_some() {
         // RFC 8441 5.
         *message.method_mut() = Method::CONNECT;
@@ -62,23 +66,22 @@ pub fn h2_request(
 /// The final response for a client.
 #[must_use]
 pub fn h2_response(response: &ResponseHead, outgoing: &OutgoingResponse<'_>) -> Response<()> {
-    let mut text = Vec::with_capacity(response.fields().bytes.len() + OWN_BYTES);
+    let (headers, mut text) = received(response.fields(), outgoing.edits);
     write_response_fields(&mut text, response, outgoing);
     if outgoing.connection == Connection::Upgrade {
         // A tunnel begins with 200, and without the proof that HTTP/1 asks for (RFC 8441 5).
-        let mut accepted = message(200, text);
+        let mut accepted = message(200, headers, text);
         accepted.headers_mut().remove(header::SEC_WEBSOCKET_ACCEPT);
         return accepted;
     }
-    message(response.status(), text)
+    message(response.status(), headers, text)
 }
 
 /// An interim response (RFC 9110 15.2).
 #[must_use]
 pub fn h2_interim(response: &ResponseHead) -> Response<()> {
-    let mut text = Vec::new();
-    write_interim_fields(&mut text, response);
-    message(response.status(), text)
+    let (headers, text) = received(response.fields(), &HeaderEdits::default());
+    message(response.status(), headers, text)
 }
 
 /// The head of an answer the gateway makes itself, with `fields`.
@@ -86,7 +89,7 @@ pub fn h2_interim(response: &ResponseHead) -> Response<()> {
 pub fn h2_reply<'a>(reply: &Reply<'_>, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Response<()> {
     let mut text = Vec::with_capacity(OWN_BYTES);
     write_reply_fields(&mut text, reply, fields);
-    message(reply.status, text)
+    message(reply.status, HeaderMap::with_capacity(FIELDS), text)
 }
 
 /// Trailers as they are sent.
@@ -96,15 +99,43 @@ pub fn h2_trailers(trailers: &Trailers) -> HeaderMap {
     for (name, value) in trailers.iter() {
         write_field(&mut text, name, value);
     }
-    map(text)
+    let mut headers = HeaderMap::with_capacity(trailers.iter().count());
+    read(&mut headers, text);
+    headers
 }
 
-fn message(status: u16, text: Vec<u8>) -> Response<()> {
+fn message(status: u16, mut headers: HeaderMap, text: Vec<u8>) -> Response<()> {
+    read(&mut headers, text);
     let mut message = Response::new(());
     *message.version_mut() = Version::HTTP_2;
     *message.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
-    *message.headers_mut() = map(text);
+    *message.headers_mut() = headers;
     message
+}
+
+/// The fields received that travel on: those that HTTP/2 brought as they are, any other as text to be read with the
+/// gateway's own.
+fn received(fields: &Fields, edits: &HeaderEdits) -> (HeaderMap, Vec<u8>) {
+    let mut text = Vec::with_capacity(OWN_BYTES);
+    let Some(brought) = &fields.map else {
+        text.reserve(fields.bytes.len());
+        write_received(&mut text, fields, edits);
+        return (HeaderMap::with_capacity(FIELDS), text);
+    };
+    let mut headers = brought.clone();
+    for (field, name, _) in fields.iter() {
+        if !travels_on(field, name, edits)
+            && let Ok(name) = str::from_utf8(name)
+        {
+            headers.remove(name);
+        }
+    }
+    for (name, value) in &mut headers {
+        if is_apart(name) {
+            value.set_sensitive(true);
+        }
+    }
+    (headers, text)
 }
 
 /// Path and query; what the library takes for no character of a URI and HTTP/1 lets pass is escaped, which means the same.
@@ -136,10 +167,9 @@ fn escaped(text: &[u8]) -> Bytes {
     escaped.into()
 }
 
-/// The fields of `text`, lines as HTTP/1 has them and the gateway has written; each value a part of it.
-fn map(text: Vec<u8>) -> HeaderMap {
+/// Appends the fields of `text`, lines as HTTP/1 has them and the gateway has written; each value a part of it.
+fn read(headers: &mut HeaderMap, text: Vec<u8>) {
     let text = Bytes::from(text);
-    let mut map = HeaderMap::with_capacity(FIELDS);
     let mut start = 0;
     while let Some(length) = memchr(b'\n', &text[start..]) {
         let line = &text[start..start + length];
@@ -149,14 +179,11 @@ fn map(text: Vec<u8>) -> HeaderMap {
             && let Ok(mut value) =
                 HeaderValue::from_maybe_shared(text.slice(start + colon + 2..start + length - 1))
         {
-            if is_apart(&name) {
-                value.set_sensitive(true);
-            }
-            map.append(name, value);
+            value.set_sensitive(is_apart(&name));
+            headers.append(name, value);
         }
         start += length + 1;
     }
-    map
 }
 
 /// The names that the gateway itself adds need no copy.

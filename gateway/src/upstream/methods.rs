@@ -23,19 +23,16 @@ impl Methods {
     }
 
     /// The counters for a call with this path, `named` if the method is known to be one.
-    pub(super) fn of(&self, path: &str, named: bool, workers: usize) -> Option<PerWorker<MethodCounters>> {
-        if self.most == 0 {
-            return None;
-        }
+    pub(super) fn of(&self, path: &str, named: bool, workers: usize) -> PerWorker<MethodCounters> {
         let mut known = self.known.borrow_mut();
         let key = if named { path } else { "" };
         if let Some(counters) = known.get(path).or_else(|| known.get(key)) {
-            return Some(counters.clone());
+            return counters.clone();
         }
         let counters = self.shared.of(0).of(named.then_some(path), self.most, workers);
         if known.len() <= usize::from(self.most) {
             known.insert(key.into(), counters.clone());
         }
-        Some(counters)
+        counters
     }
 }

@@ -175,6 +175,71 @@ fn what_is_for_one_hop_stays_there() {
     });
 }
 
+const EDITS: &str = "
+- name: all
+  rules:
+  - backends: [{ service: echo }]
+    filters:
+    - requestHeaders: { set: { x-set: new }, add: { x-added: 'yes' }, remove: [x-removed] }
+    - responseHeaders: { set: { x-path: hidden }, add: { x-more: 'yes' }, remove: [x-method] }
+";
+
+#[test]
+fn a_head_of_http2_goes_on_as_http2_by_the_same_rules() {
+    on_both_drivers(|driver| {
+        let backend = Backend::echo();
+        let config = Config::new()
+            .service_with("echo", &[backend.address()], "protocol: h2")
+            .routes(EDITS);
+        let gateway = Gateway::start(driver, &config);
+        h2::run(async {
+            let session = Session::open(gateway.address()).await;
+            for crumbs in [1, 3] {
+                let mut request = session.request("GET", "/x");
+                let fields = [
+                    ("x-twice", "1"),
+                    ("x-twice", "2"),
+                    ("x-set", "old"),
+                    ("x-removed", "1"),
+                    ("x-forwarded-for", "6.6.6.6"),
+                    ("x_underscore", "1"),
+                    ("te", "trailers"),
+                    ("accept", "*/*"),
+                ];
+                let cookies = [("cookie", "a=1"), ("cookie", "b=2"), ("cookie", "c=3")];
+                for (name, value) in fields.iter().chain(&cookies[..crumbs]) {
+                    request
+                        .headers_mut()
+                        .append(*name, value.parse().expect("a value"));
+                }
+                let answer = session.send(request, b"", None).await.expect("an answer");
+                let told = |name: &str| {
+                    let values = answer.headers.get_all(name).iter();
+                    let values: Vec<_> = values.map(|value| value.to_str().expect("text")).collect();
+                    values.join(" | ")
+                };
+                assert_eq!(told("x-got-x-twice"), "1 | 2");
+                assert_eq!(told("x-got-x-set"), "new");
+                assert_eq!(told("x-got-x-added"), "yes");
+                assert_eq!(told("x-got-x-forwarded-for"), "127.0.0.1");
+                assert_eq!(told("x-got-te"), "trailers");
+                assert_eq!(told("x-got-accept"), "*/*");
+                assert_eq!(told("x-got-cookie"), ["a=1", "a=1 | b=2 | c=3"][crumbs / 2]);
+                assert_eq!(told("x-got-x-request-id").len(), 36);
+                for gone in ["x-removed", "x_underscore", "host"] {
+                    assert_eq!(told(&format!("x-got-{gone}")), "", "{gone}");
+                }
+                assert_eq!((told("x-path"), told("x-more")), ("hidden".into(), "yes".into()));
+                assert_eq!(
+                    (told("x-method"), told("x-connection")),
+                    (String::new(), "0".into())
+                );
+                assert_eq!(told("date").len(), "Sun, 06 Nov 1994 08:49:37 GMT".len());
+            }
+        });
+    });
+}
+
 #[test]
 fn a_request_of_http2_becomes_one_well_formed_request_of_http1() {
     on_both_drivers(|driver| {

@@ -1,8 +1,10 @@
 //! A request head of HTTP/2 (RFC 9113 8.3.1), decoded by its library: brought into the form that one of HTTP/1 has, under
 //! the same rules, so that what goes out as HTTP/1 is well-formed or does not go at all.
 
+use std::mem;
+
 use h2::ext::Protocol;
-use hyper::http::{Request, uri::PathAndQuery};
+use hyper::http::{request::Parts, uri::PathAndQuery};
 
 use super::{
     super::{
@@ -18,23 +20,27 @@ impl RequestHead {
     ///
     /// # Errors
     /// The first rule it breaks beyond those.
-    pub fn take_h2<B>(
+    pub fn take_h2(
         &mut self,
-        request: &Request<B>,
+        request: &mut Parts,
         is_whole: bool,
         limits: &RequestLimits,
         nonce: impl FnOnce() -> u128,
     ) -> Result<(), BadRequest> {
         self.reset();
         self.version = Version::V2;
-        let method = request.method().as_str();
-        let connects_to = request.extensions().get::<Protocol>().map(Protocol::as_str);
+        let method = request.method.as_str();
+        let connects_to = request.extensions.get::<Protocol>().map(Protocol::as_str);
         let asks_for_websocket = method == "CONNECT" && connects_to == Some("websocket");
         if !asks_for_websocket {
             self.take_method(method)?;
         }
-        self.fields
-            .take_h2(request.headers(), &limits.head, Known::request_fate, |_| {})?;
+        self.fields.take_h2(
+            mem::take(&mut request.headers),
+            &limits.head,
+            Known::request_fate,
+            |_| {},
+        )?;
         self.take_authority(request)?;
         self.take_target(request, limits)?;
         if asks_for_websocket {
@@ -92,8 +98,8 @@ impl RequestHead {
     }
 
     /// RFC 9113 8.3.1: where both are, `:authority` and Host are the same.
-    fn take_authority<B>(&mut self, request: &Request<B>) -> Result<(), BadRequest> {
-        let Some(authority) = request.uri().authority() else {
+    fn take_authority(&mut self, request: &Parts) -> Result<(), BadRequest> {
+        let Some(authority) = request.uri.authority() else {
             return self.read_host();
         };
         self.authority
@@ -111,12 +117,12 @@ impl RequestHead {
         Ok(())
     }
 
-    fn take_target<B>(&mut self, request: &Request<B>, limits: &RequestLimits) -> Result<(), BadRequest> {
+    fn take_target(&mut self, request: &Parts, limits: &RequestLimits) -> Result<(), BadRequest> {
         // Its library tells no scheme where there is no authority.
-        if !matches!(request.uri().scheme_str(), None | Some("http" | "https")) {
+        if !matches!(request.uri.scheme_str(), None | Some("http" | "https")) {
             return Err(BadRequest::TARGET_FORM);
         }
-        let target = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
+        let target = request.uri.path_and_query().map_or("/", PathAndQuery::as_str);
         if target.len() > limits.target_bytes_max {
             return Err(BadRequest::TARGET_BYTES);
         }

@@ -24,7 +24,7 @@ impl ResponseHead {
     pub fn take_h2(
         &mut self,
         status: StatusCode,
-        headers: &HeaderMap,
+        headers: HeaderMap,
         is_whole: bool,
         limits: &HeadLimits,
         asked: Asked<'_>,

@@ -86,7 +86,8 @@ impl H2 {
             Head::Answer(_) | Head::Request(..) | Head::Unsettled(_) | Head::Done => return Poll::Pending,
         };
         if let Poll::Ready(Some(Ok(interim))) = response.poll_informational(cx) {
-            let taken = head.take_h2(interim.status(), interim.headers(), true, limits, asked, None);
+            let (parts, ()) = interim.into_parts();
+            let taken = head.take_h2(parts.status, parts.headers, true, limits, asked, None);
             return Poll::Ready(taken.map_err(Unanswered::Bad));
         }
         let (parts, body) = match ready!(Pin::new(response).poll(cx)) {
@@ -99,7 +100,7 @@ impl H2 {
         let proof = self.proof.take();
         let taken = head.take_h2(
             parts.status,
-            &parts.headers,
+            parts.headers,
             is_whole,
             limits,
             asked,
