@@ -55,7 +55,8 @@ impl Pipes {
         if self.lent == self.most {
             return None;
         }
-        let pipe = self.spare.pop().or_else(|| Self::open().ok())?;
+        let is_wide = self.lent < WIDE_MAX;
+        let pipe = self.spare.pop().or_else(|| Self::open(is_wide).ok())?;
         self.lent += 1;
         Some(pipe)
     }
@@ -68,9 +69,11 @@ impl Pipes {
         }
     }
 
-    fn open() -> io::Result<Pipe> {
+    fn open(is_wide: bool) -> io::Result<Pipe> {
         let (output, input) = sys::pipe()?;
-        sys::widen(input.as_fd(), PIPE_BYTES);
+        if is_wide {
+            sys::widen(input.as_fd(), PIPE_BYTES);
+        }
         Ok(Pipe {
             output,
             input,
@@ -82,6 +85,9 @@ impl Pipes {
 /// Room of a pipe. It is counted in pages, and one read of a socket fills many with less than they hold: with the usual
 /// sixteen a read of 64 KiB comes in pieces.
 const PIPE_BYTES: c_int = 256 * 1024;
+/// Pipes with that room. What all pipes of an unprivileged user have together is bounded (pipe(7): 64 MiB by default), and
+/// past the bound new ones are tiny: so many of each worker's, and the rest as the kernel makes them.
+const WIDE_MAX: usize = 16;
 
 #[cfg(test)]
 mod tests {

@@ -54,7 +54,7 @@ pub struct Listener {
     pub idle_timeout: Millis,
     /// A tunnel (after 101) or a connection passed on without a byte either way.
     pub tunnel_idle_timeout: Millis,
-    /// Unsent and unread bytes held for each direction of a request.
+    /// Unsent and unread bytes held for each direction of a request; inside the kernel four times as many.
     pub buffer_bytes_max: ByteSize,
     /// Where the listener was declared.
     #[serde(skip)]

@@ -126,7 +126,8 @@ pub(crate) struct ListenerLimits {
     /// Largest request body, up to 1TiB, or `none` for no bound.
     #[schemars(extend("default" = "none"))]
     pub(crate) body_bytes: Slot<OrNone<Size<0, { ByteSize::MAX }>>>,
-    /// Unsent and unread bytes held for each direction of a request: 4KiB to 16MiB.
+    /// Unsent and unread bytes held for each direction of a request: 4KiB to 16MiB. Of what passes inside the kernel, four
+    /// times as many.
     #[schemars(extend("default" = BUFFER_BYTES.to_string()))]
     pub(crate) buffer_bytes: Slot<Size<{ BUFFER_BYTES_BOUNDS[0] }, { BUFFER_BYTES_BOUNDS[1] }>>,
 }

@@ -1,4 +1,5 @@
-//! Bytes from one connection to another, never more in between than a bound.
+//! Bytes from one connection to another, never more in between than a bound; inside the kernel, where they take none of the
+//! process' memory, four times as many.
 
 use std::{
     io,
@@ -28,7 +29,7 @@ pub enum Piece<'a> {
 
 /// Moves a body on: from `source`'s framing into `sink`'s, showing each piece to `tap`; where that may be `unseen`, much
 /// of it inside the kernel. Ready when the whole body is in `sink`'s out-queue, with whether it had trailers. Never more
-/// than `buffer_bytes` are between the two.
+/// than `buffer_bytes` are between the two, or four times as many inside the kernel.
 ///
 /// # Errors
 /// Which side broke, and how.
@@ -43,7 +44,7 @@ pub fn poll_body(
     loop {
         // Inside the kernel bytes go only between connections.
         if unseen && let (Wire::H1(source), Wire::H1(sink)) = (&mut *source, &mut *sink) {
-            match sink.poll_splice_body(source, buffer_bytes, cx) {
+            match sink.poll_splice_body(source, most_in_kernel(buffer_bytes), cx) {
                 Poll::Ready(Ok(0)) => {}
                 Poll::Ready(Ok(count)) => {
                     tap(Piece::Unseen(count));
@@ -163,7 +164,7 @@ pub fn poll_raw(
         if flow.is_bulk()
             && let (Wire::H1(from), Wire::H1(to)) = (&mut *source, &mut *sink)
         {
-            match to.poll_splice_raw(from, buffer_bytes, cx) {
+            match to.poll_splice_raw(from, most_in_kernel(buffer_bytes), cx) {
                 Poll::Ready(Ok(0)) => {}
                 Poll::Ready(Ok(count)) => {
                     flow.moved(count);
@@ -199,6 +200,11 @@ fn poll_source(source: &mut Wire, cx: &mut Context<'_>) -> Poll<Result<(), Broke
         Poll::Ready(Err(error)) => Poll::Ready(Err(Broken::Source(BodyError::Broken(error)))),
         Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
     }
+}
+
+/// Bytes that may be inside the kernel: large pieces cost less there, and are nobody's memory but the sockets'.
+const fn most_in_kernel(buffer_bytes: usize) -> usize {
+    buffer_bytes.saturating_mul(4)
 }
 
 /// Bytes that may wait to be sent when more is read: what the bound leaves beside one read.
